@@ -1,0 +1,223 @@
+"""The work tree as git sees it: prepare it from the hub, export it as a bundle, restore it.
+
+All of this uses a repository of the tool server's own, whose objects are borrowed from the hub and whose index knows
+the work tree. The agent's `.git` is never read and, after `prepare`, never written: whatever the agent does to it
+(commit, stash, delete it), an export takes what lies in the work tree.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandboxes.tool_server.config import Config
+
+GIT_SECONDS = 280
+_KEPT_BUNDLES = 2
+_CHUNK = 3_000_000
+_NESTED_ROUNDS = 20
+_EMPTY_BLOB = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
+_PROBE = ".swarm-probe"
+_QUIET = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "core.untrackedCache=false")
+_IDENTITY = {
+    f"GIT_{who}_{what}": value
+    for who in ("AUTHOR", "COMMITTER")
+    for what, value in (("NAME", "swarm"), ("EMAIL", "swarm@localhost"))
+}
+Stamp = tuple[int, int, int, int]
+
+
+class GitFailed(Exception):
+    """A git command failed; the text is what it said."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A commit to hand out and the newest ancestor that the hub has; `commit` is empty when nothing changed."""
+
+    commit: str
+    known: str
+
+
+class Repository:
+    """The tool server's own repository over the work tree."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._folder = config.state / "git"
+        self._parents = config.state / "parents"
+        self._reference = config.state / "reference"
+
+    def prepare(self, commit: str, branch: str) -> str:
+        """Fills an empty work tree from a commit of the hub, with a repository for the agent (branch, or detached)."""
+        with self._alone():
+            if self._parents.exists():
+                return self._parents.read_text().split()[0]
+            self._config.work.mkdir(parents=True, exist_ok=True)
+            self._run("init", "--quiet", "--bare", str(self._folder), bare=True)
+            self._borrow(self._folder)
+            self._require(commit)
+            self._git("read-tree", "--reset", "-u", commit)
+            self._make_agent_repository(commit, branch)
+            self._reference.write_text(commit)
+            self._write(self._parents, f"{commit}\n")
+        return commit
+
+    def export(self, message: str) -> Exported:
+        """Commits the work tree beside HEAD. The parent is the last export, or the commit of the start."""
+        with self._alone():
+            parents = self._parents.read_text().split()
+            known = next((c for c in reversed(parents) if self._hub_has(c)), parents[0])
+            tree = self._tree()
+            reference = self._reference.read_text()
+            if tree == self._tree_of(reference):
+                # An export whose bundle never reached the hub is handed out again.
+                lost = reference == parents[-1] and known != reference
+                return Exported(reference if lost else "", known)
+            commit = self._git("commit-tree", tree, "-p", parents[-1], "-m", message)
+            self._write(self._parents, "".join(f"{c}\n" for c in (*parents, commit)))
+            self._write(self._reference, commit)
+        return Exported(commit, known)
+
+    def bundle(self, commit: str, known: str, offset: int) -> tuple[bytes, int]:
+        """A piece of the bundle of `known..commit` (one ref, `refs/swarm/out`) and the size of the whole."""
+        with self._alone():
+            path = self._config.state / f"{commit}-{known}.bundle"
+            if not path.exists():
+                self._git("update-ref", "refs/swarm/out", commit)
+                part = path.with_suffix(".part")
+                self._git("bundle", "create", "--quiet", str(part), "refs/swarm/out", f"^{known}")
+                part.replace(path)
+                self._drop_old_bundles()
+            with path.open("rb") as file:
+                file.seek(offset)
+                return file.read(_CHUNK), path.stat().st_size
+
+    def restore(self, commit: str) -> None:
+        """Makes the work tree equal to a commit of the hub; ignored files stay. Later exports keep their parent."""
+        with self._alone():
+            self._require(commit)
+            self._tree()
+            self._git("read-tree", "--reset", "-u", commit)
+            self._git("clean", "-ffdq")
+            self._write(self._reference, commit)
+
+    def files(self, *pathspecs: str) -> list[str]:
+        """Tracked and untracked paths that exist and are not ignored, sorted."""
+        listed = self._git("ls-files", "-z", "-c", "-o", "--exclude-standard", "--", *pathspecs)
+        paths = {path for path in listed.split("\0") if path}
+        return sorted(path for path in paths if os.path.lexists(self._config.work / path))
+
+    def stamps(self) -> dict[str, Stamp]:
+        """What tells whether a file was touched, for each file that is not ignored."""
+        found: dict[str, Stamp] = {}
+        for path in self.files():
+            try:
+                info = os.lstat(self._config.work / path)
+            except OSError:  # gone since it was listed, which the next comparison sees
+                continue
+            found[path] = (info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino)
+        return found
+
+    def _tree(self) -> str:
+        """The tree id of the work tree as it is now. Folders that are repositories themselves count as folders."""
+        for _ in range(_NESTED_ROUNDS):
+            nested = self._nested()
+            if not nested:
+                break
+            # git descends into a folder that its index knows; otherwise it would record a link and lose the files.
+            lines = "".join(f"100644 {_EMPTY_BLOB}\t{path}{_PROBE}\0" for path in nested)
+            self._git("hash-object", "-w", "--stdin", given=b"")
+            self._git("update-index", "-z", "--index-info", given=os.fsencode(lines))
+        self._git("add", "--all", "--ignore-errors", ".", allowed=(0, 1))
+        return self._git("write-tree")
+
+    def _nested(self) -> list[str]:
+        untracked = self._git("ls-files", "-z", "-o", "--exclude-standard").split("\0")
+        return [path for path in untracked if path.endswith("/")]
+
+    def _make_agent_repository(self, commit: str, branch: str) -> None:
+        work = self._config.work
+        self._run("init", "--quiet", f"--initial-branch={branch or 'work'}", str(work), bare=True)
+        self._borrow(work / ".git")
+        # The index holds the stamps of the files just written, so nothing has to be read again.
+        (work / ".git" / "index").write_bytes((self._folder / "index").read_bytes())
+        head = f"refs/heads/{branch}" if branch else "HEAD"
+        self._run("-C", str(work), "update-ref", *([] if branch else ["--no-deref"]), head, commit, bare=True)
+
+    def _borrow(self, repository: Path) -> None:
+        (repository / "objects" / "info").mkdir(parents=True, exist_ok=True)
+        (repository / "objects" / "info" / "alternates").write_text(f"{self._config.hub / 'objects'}\n")
+
+    def _require(self, commit: str) -> None:
+        try:
+            self._git("cat-file", "-e", f"{commit}^{{commit}}")
+        except GitFailed as error:
+            raise GitFailed(f"the hub has no commit {commit}") from error
+
+    def _hub_has(self, commit: str) -> bool:
+        try:
+            self._run("--git-dir", str(self._config.hub), "cat-file", "-e", f"{commit}^{{commit}}", bare=True)
+        except GitFailed:
+            return False
+        return True
+
+    def _tree_of(self, commit: str) -> str:
+        return self._git("rev-parse", f"{commit}^{{tree}}")
+
+    def _drop_old_bundles(self) -> None:
+        bundles = sorted(self._config.state.glob("*.bundle"), key=lambda path: path.stat().st_mtime_ns)
+        for old in bundles[:-_KEPT_BUNDLES]:
+            old.unlink()
+
+    def _write(self, path: Path, text: str) -> None:
+        part = path.with_suffix(".part")
+        part.write_text(text)
+        part.replace(path)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One git operation at a time; a lock file that a killed one left is nobody's."""
+        self._config.state.mkdir(parents=True, exist_ok=True)
+        with (self._config.state / "lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            (self._folder / "index.lock").unlink(missing_ok=True)
+            yield
+
+    def _git(self, *arguments: str, given: bytes | None = None, allowed: Sequence[int] = (0,)) -> str:
+        return self._run(*arguments, given=given, allowed=allowed)
+
+    def _run(
+        self, *arguments: str, bare: bool = False, given: bytes | None = None, allowed: Sequence[int] = (0,)
+    ) -> str:
+        """Runs git; its output. With `bare` it stands for itself, else it works on the work tree by our repository."""
+        environment = {
+            "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+            "HOME": "/nonexistent",
+            "LANG": "C.UTF-8",
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+            "GIT_TERMINAL_PROMPT": "0",
+            **_IDENTITY,
+        }
+        if not bare:
+            environment |= {"GIT_DIR": str(self._folder), "GIT_WORK_TREE": str(self._config.work)}
+        ended = subprocess.run(
+            ["git", *_QUIET, *arguments],
+            cwd=self._config.state if bare else self._config.work,
+            env=environment,
+            input=given,
+            stdin=subprocess.DEVNULL if given is None else None,
+            capture_output=True,
+            timeout=GIT_SECONDS,
+            check=False,
+        )
+        if ended.returncode not in allowed:
+            said = ended.stderr.decode(errors="replace").strip()[-1000:]
+            raise GitFailed(f"git {arguments[0]} failed with {ended.returncode}: {said}")
+        return os.fsdecode(ended.stdout).rstrip("\n")

@@ -1,0 +1,1 @@
+"""One file or folder per outside system; vendor packages are imported nowhere else."""

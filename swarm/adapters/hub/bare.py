@@ -1,0 +1,227 @@
+"""The port `Hub`: a bare repository that only this room writes to.
+
+Agents read it (mounted read-only, cloned with shared objects); what they make comes in by `receive` alone. Nothing is
+ever checked out of it on the host.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from swarm.adapters.hub.git import LONG_SECONDS, Git, settings, upload_pack, version
+from swarm.adapters.hub.lock import WORK, HubLock
+from swarm.adapters.hub.merged import read_conflict
+from swarm.adapters.hub.quarantine import ImportLimits, Quarantine
+from swarm.adapters.hub.writing import write_commit, write_tree
+from swarm.domain.errors import EnvironmentFault, HubFault
+from swarm.domain.merging import MARKER_SIZE, Conflict, Merged
+
+BASE_REF = "refs/swarm/base"
+_OLDEST_GIT = (2, 38)
+_ID = re.compile(r"[0-9a-f]{40}")
+# The highest place that git reads attributes from. Those of the tree can't make a conflict look clean (merge=union),
+# hide a file from a diff, or change bytes.
+_ATTRIBUTES = f"""\
+* !merge !diff !filter !working-tree-encoding !ident !text !eol !crlf !whitespace
+* conflict-marker-size={MARKER_SIZE}
+"""
+_SETTINGS = (
+    ("core.sharedRepository", "0644"),  # sandboxes read it as another user
+    ("core.hooksPath", "/dev/null"),
+    ("core.symlinks", "false"),
+    ("core.logAllRefUpdates", "false"),
+    ("gc.auto", "0"),  # a running clone shares these objects
+    ("maintenance.auto", "false"),
+    ("uploadpack.allowAnySHA1InWant", "true"),
+    ("receive.denyNonFastForwards", "false"),
+)
+
+
+class BareHub:
+    """A hub in `path`. Calls may come from several threads, and several processes may read."""
+
+    def __init__(self, path: Path, *, limits: ImportLimits | None = None) -> None:
+        self._path = path.absolute()
+        self._git = Git(self._path)
+        self._lock = HubLock(self._path)
+        self._quarantine = Quarantine(self._path, self._git, limits or ImportLimits())
+
+    @property
+    def path(self) -> Path:
+        """Its folder on the host."""
+        return self._path
+
+    def create(self) -> None:
+        """Makes it beside its place and moves it there, so that a half-made one is never taken for whole."""
+        if (self._path / "HEAD").exists():
+            self._lock.sweep()
+            return
+        found = version()
+        if found < _OLDEST_GIT:
+            raise EnvironmentFault(f"git {found[0]}.{found[1]} is too old", remedy="Install git 2.38 or newer.")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            for old in self._path.parent.glob(f".{self._path.name}-new-*"):
+                shutil.rmtree(old, ignore_errors=True)
+            self._make(Path(tempfile.mkdtemp(prefix=f".{self._path.name}-new-", dir=self._path.parent)))
+        except OSError as fault:
+            raise HubFault(f"The hub could not be made: {fault.strerror}", where=str(self._path)) from fault
+
+    def _make(self, fresh: Path) -> None:
+        git = Git(fresh)
+        git.run("init", "--quiet", "--bare", "--template=", "--object-format=sha1", "--initial-branch=main", str(fresh))
+        for name, value in _SETTINGS:
+            git.run("config", name, value)
+        (fresh / "info").mkdir(exist_ok=True)
+        (fresh / "info" / "attributes").write_text(_ATTRIBUTES)
+        fresh.chmod(0o755)
+        fresh.rename(self._path)
+
+    def mirror(self, repository: Path, commit: str) -> None:
+        """Fetches a commit with its history as `refs/swarm/base`; nothing for an empty `commit`.
+
+        The repository's settings are the user's or a stranger's: its server side runs with the ones that start
+        programs switched off, and its replace refs are not followed.
+        """
+        if not commit or self.ref(BASE_REF) == _full(commit):
+            return
+        with self._lock.writing() as held:
+            self._git.run(
+                *settings("fetch.unpackLimit=1", "fetch.recurseSubmodules=false", "fetch.writeCommitGraph=false"),
+                "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--update-shallow",
+                f"--upload-pack={upload_pack()}", "--", str(repository.absolute()), f"+{commit}:{BASE_REF}",
+                seconds=LONG_SECONDS, holding=[held],
+            )  # fmt: skip
+
+    def commit_files(self, files: Mapping[str, str | None], *, parent: str, message: str) -> str:
+        """A commit on `parent` (empty: a root commit) with these texts written, None deleting; same input, same id."""
+        parents = [_full(parent)] if parent else []
+        with self._working() as (held, work):
+            tree = write_tree(self._git, files, parent=parent, work=work, held=held)
+            return write_commit(self._git, tree, parents=parents, message=message, held=held)
+
+    def commit_tree(self, tree: str, *, parents: Sequence[str], message: str) -> str:
+        """A commit of an existing tree; same input, same id."""
+        with self._lock.writing() as held:
+            parents = [_full(parent) for parent in parents]
+            return write_commit(self._git, _full(tree), parents=parents, message=message, held=held)
+
+    def tree(self, commit: str) -> str:
+        """The tree id of a commit."""
+        return self._git.run("rev-parse", "--verify", f"{_full(commit)}^{{tree}}").text
+
+    def paths(self, commit: str) -> tuple[str, ...]:
+        """All file paths at a commit, sorted; submodules are none. A name that is not UTF-8 is shown with escapes."""
+        listed = self._git.run("ls-tree", "-r", "-z", "--full-tree", _full(commit)).out
+        entries = (entry.partition("\t") for entry in _decoded(listed).split("\0") if entry)
+        return tuple(sorted(path for about, _, path in entries if about.split(" ")[1] == "blob"))
+
+    def read(self, commit: str, path: str) -> bytes | None:
+        """A file's bytes at a commit or tree; None when there is none."""
+        return self.read_many(commit, [path]).get(path)
+
+    def read_many(self, commit: str, paths: Sequence[str]) -> dict[str, bytes]:
+        """Several files at once (one process); absent ones are left out."""
+        root = f"{_full(commit)}^{{tree}}"
+        # The tree is asked for first: without it "missing" would say nothing about the files.
+        names = [f"{commit}:{path}" for path in paths]
+        asked = "".join([f"info {root}\0", *(f"contents {name}\0" for name in names)])
+        out = self._git.run("cat-file", "--batch-command", "-z", given=asked.encode("utf-8", "surrogateescape")).out
+        header, _, rest = out.partition(b"\n")
+        if header.endswith(b" missing"):
+            raise HubFault(f"The hub has no commit {commit}", where=str(self._path))
+        return _read_contents(rest, dict(zip(paths, names, strict=True)))
+
+    def changed(self, base: str, commit: str) -> tuple[tuple[str, str], ...]:
+        """(status letter, path) of each file that differs; a rename is a deletion and an addition."""
+        answer = self._git.run("diff-tree", "-r", "-z", "--no-renames", "--name-status", _full(base), _full(commit))
+        fields = _decoded(answer.out).split("\0")
+        return tuple(zip(fields[:-1:2], fields[1::2], strict=True))
+
+    def diff(self, base: str, commit: str, *, paths: Sequence[str] = (), stat: bool = False) -> str:
+        """A unified diff, or its summary."""
+        form = ("--stat=120",) if stat else ("-p",)
+        only = ("--", *paths) if paths else ()
+        safe = ("--no-ext-diff", "--no-textconv", "--no-color", "-M")
+        return self._git.run("diff-tree", "-r", *safe, *form, _full(base), _full(commit), *only).out.decode("utf-8", "replace")
+
+    def merge(self, ours: str, theirs: str, *, message: str) -> Merged | Conflict:
+        """Merges in memory; the merge commit has both parents."""
+        with self._lock.writing() as held:
+            options = ("--write-tree", "-z", _full(ours), _full(theirs))
+            answer = self._git.run("merge-tree", *options, ok=(0, 1), holding=[held])
+            if not answer.out:  # bad input ends with 1 too, and without a tree
+                raise HubFault(f"git merge-tree failed: {answer.err.strip()[:300]}", where=str(self._path))
+            if answer.code == 1:
+                return read_conflict(answer.out, ours=ours, theirs=theirs)
+            tree = answer.out.split(b"\0")[0].decode()
+            parents = [ours, theirs]
+            return Merged(commit=write_commit(self._git, tree, parents=parents, message=message, held=held), tree=tree)
+
+    def merge_base(self, ours: str, theirs: str) -> str:
+        """The best common ancestor; empty when there is none."""
+        return self._git.run("merge-base", _full(ours), _full(theirs), ok=(0, 1)).text
+
+    def receive(self, bundle: bytes, *, ref: str) -> str:
+        """Imports an untrusted bundle through a quarantine, checks it, sets `ref` to its tip, and returns the tip."""
+        _check_ref(ref)
+        with self._lock.writing() as held:
+            return self._quarantine.receive(bundle, ref=ref, held=held)
+
+    def ref(self, name: str) -> str:
+        """The commit of a ref; empty when there is none."""
+        _check_ref(name)
+        return self._git.run("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", ok=(0, 1)).text
+
+    def set_ref(self, name: str, commit: str) -> None:
+        """Points a ref at a commit, whatever it was."""
+        _check_ref(name)
+        with self._lock.writing() as held:
+            self._git.run("update-ref", name, _full(commit), holding=[held])
+
+    @contextlib.contextmanager
+    def _working(self) -> Iterator[tuple[int, Path]]:
+        with self._lock.writing() as held:
+            work = self._path / WORK
+            try:
+                work.mkdir(exist_ok=True)
+                yield held, work
+            except OSError as fault:
+                raise HubFault(f"The hub cannot be written: {fault.strerror}", where=str(self._path)) from fault
+
+
+def _read_contents(out: bytes, names: Mapping[str, str]) -> dict[str, bytes]:
+    """Splits the answers of `cat-file --batch-command`, in the order they were asked for."""
+    found, at = {}, 0
+    for path, name in names.items():
+        missing = f"{name} missing\n".encode("utf-8", "surrogateescape")
+        if out.startswith(missing, at):
+            at += len(missing)
+            continue
+        end = out.index(b"\n", at)
+        _, kind, size = out[at:end].decode().split(" ")
+        at = end + 1 + int(size) + 1
+        if kind == "blob":
+            found[path] = out[end + 1 : at - 1]
+    return found
+
+
+def _decoded(out: bytes) -> str:
+    return out.decode("utf-8", "backslashreplace")
+
+
+def _full(name: str) -> str:
+    """An object id in full. Anything else could be an option, a range or a look-up in an index."""
+    if not _ID.fullmatch(name):
+        raise HubFault(f"{name!r} is not a full commit id")
+    return name
+
+
+def _check_ref(name: str) -> None:
+    if not name.startswith("refs/"):
+        raise HubFault(f"{name!r} is not a ref of the hub", remedy="Refs begin with refs/.")

@@ -1,0 +1,201 @@
+"""Runs git on the hub with nothing inherited: no user or system settings, no hooks, no helpers, no network.
+
+What agents made is data to these commands. Everything through which git starts other programs (hooks, fsmonitor,
+filters, merge and diff drivers, text conversion, lazy fetch, transports) is off here and not merely unused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import shlex
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from swarm.domain.errors import EnvironmentFault, HubFault
+
+QUICK_SECONDS = 120.0
+LONG_SECONDS = 1_800.0
+
+_ENVIRONMENT = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_ALLOW_PROTOCOL": "file",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_LITERAL_PATHSPECS": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "HOME": "/nonexistent",
+    "LC_ALL": "C",
+    "TZ": "UTC",
+}
+
+_SAFE = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.symlinks=false",
+    "core.protectHFS=true",
+    "core.protectNTFS=true",
+    "core.attributesFile=/dev/null",
+    "core.useReplaceRefs=false",
+    "safe.bareRepository=explicit",
+    "gc.auto=0",
+    "maintenance.auto=false",
+)
+
+_HUB = (
+    # Git from 2.43 on reads attributes from HEAD in a bare repository; the empty tree has none.
+    "attr.tree=4b825dc642cb6eb9a060e54bf8d69288fbee4904",
+    # Shortened ids stand in conflict markers and diffs: their length must not depend on how full the hub is.
+    "core.abbrev=16",
+    "core.filesRefLockTimeout=10000",
+    "core.packedRefsTimeout=10000",
+    "core.logAllRefUpdates=false",
+    "core.bigFileThreshold=32m",
+    "merge.conflictStyle=diff3",
+    "transfer.fsckObjects=false",  # the import checks with --strict; a user's old history may carry warnings
+    "protocol.version=2",
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The end of a git command: exit code, standard output, and standard error as text."""
+
+    code: int
+    out: bytes
+    err: str
+
+    @property
+    def text(self) -> str:
+        """The output as text without the end of line."""
+        return self.out.decode("utf-8", "replace").rstrip("\n")
+
+
+class Git:
+    """Git on one bare repository. `run` raises HubFault with git's first line for any unexpected end."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def run(
+        self,
+        *arguments: str,
+        given: bytes | memoryview = b"",
+        ok: Sequence[int] = (0,),
+        env: Mapping[str, str] | None = None,
+        seconds: float = QUICK_SECONDS,
+        memory: int | None = None,
+        holding: Sequence[int] = (),
+    ) -> Answer:
+        """Runs one command to its end. `memory` bounds what it may allocate, in bytes; `holding` are descriptors kept.
+
+        A descriptor that is kept carries its lock: a command that outlives a killed orchestrator still holds it.
+        """
+        command = [_program(), f"--git-dir={self._folder}", *settings(*_SAFE, *_HUB), *arguments]
+        try:
+            answer = _execute(command, given, {**environment(), **(env or {})}, seconds, memory, holding)
+        except subprocess.TimeoutExpired as fault:
+            raise HubFault(
+                f"git {arguments[0]} took longer than {seconds:.0f} s and was stopped",
+                where=str(self._folder),
+                remedy="Resume the run; if it happens again, the disk is slow or the repository is very large.",
+            ) from fault
+        except OSError as fault:
+            raise HubFault(f"git {arguments[0]} could not be run: {fault}", where=str(self._folder)) from fault
+        if answer.code not in ok:
+            raise HubFault(f"git {arguments[0]} failed: {first_line(answer)}", where=str(self._folder))
+        return answer
+
+
+def settings(*pairs: str) -> tuple[str, ...]:
+    """Settings as options of git itself."""
+    return tuple(part for pair in pairs for part in ("-c", pair))
+
+
+def environment() -> dict[str, str]:
+    """The whole environment of a command: what is above, and a PATH that finds git and sh."""
+    return {**_ENVIRONMENT, "PATH": f"{Path(_program()).parent}:/usr/bin:/bin"}
+
+
+def upload_pack() -> str:
+    """The shell command that serves a fetch from the user's repository.
+
+    Git clears `-c` settings at the border to another repository, so they are said again. The repository was opened by
+    the user, whose own list of safe directories isn't read here, hence `safe.directory`.
+    """
+    extra = ("safe.directory=*", "uploadpack.packObjectsHook=", "uploadpack.allowAnySHA1InWant=true")
+    return shlex.join([_program(), "--no-replace-objects", *settings(*_SAFE, *extra), "upload-pack"])
+
+
+def version() -> tuple[int, int]:
+    """Git's version; EnvironmentFault where it can't be told."""
+    answer = _execute([_program(), "version"], b"", environment(), QUICK_SECONDS, None, ())
+    numbers = answer.text.removeprefix("git version ").split(".")
+    try:
+        return int(numbers[0]), int(numbers[1])
+    except (IndexError, ValueError) as fault:
+        raise EnvironmentFault(f"git does not tell its version: {answer.text!r}", remedy="Install git 2.38 or newer.") from fault
+
+
+def first_line(answer: Answer) -> str:
+    """The first line that git complained with, its exit code where it said nothing."""
+    lines = [line.strip() for line in answer.err.splitlines() if line.strip()]
+    said = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[0] if lines else "")
+    return said or f"exit code {answer.code}"
+
+
+def _program() -> str:
+    found = shutil.which("git")
+    if found is None:
+        raise EnvironmentFault("git was not found", remedy="Install git 2.38 or newer (apt-get install git).")
+    return found
+
+
+def _execute(
+    command: Sequence[str],
+    given: bytes | memoryview,
+    env: Mapping[str, str],
+    seconds: float,
+    memory: int | None,
+    holding: Sequence[int],
+) -> Answer:
+    """Runs a command in a session of its own, so that Ctrl-C doesn't cut it and a time-out ends its children too."""
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=dict(env),
+        cwd="/",
+        start_new_session=True,
+        pass_fds=tuple(holding),
+    ) as process:
+        with _ended(process):
+            if memory is not None:
+                # Private memory only: the packs of a large repository are mapped, and cost nothing.
+                _limit(process.pid, memory)
+            out, err = process.communicate(given, timeout=seconds)
+    return Answer(process.returncode, out, err.decode("utf-8", "replace"))
+
+
+@contextlib.contextmanager
+def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        raise
+
+
+def _limit(pid: int, memory: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        resource.prlimit(pid, resource.RLIMIT_DATA, (memory, memory))

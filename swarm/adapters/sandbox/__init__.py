@@ -1,0 +1,1 @@
+"""The sandbox adapter: images and containers of a Docker engine."""

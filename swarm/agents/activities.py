@@ -1,0 +1,135 @@
+"""The steps of an agent: think, act, save. Each runs once, or again after a kill without doing anything twice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from swarm.agents.guards import unknown_tool
+from swarm.agents.services import Services
+from swarm.agents.tools import TOOLS
+from swarm.agents.values import ActDone, ActGiven, AgentSpec, PlacedCall, SaveGiven, Saved, ThinkDone, ThinkGiven
+from swarm.domain.base import Nothing
+from swarm.domain.conversation import ModelReply, ModelRequest, ToolCall
+from swarm.domain.sandbox import ToolResult
+from swarm.ports import Sandbox
+
+
+class AgentActivities:
+    """An agent's steps against the ports."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def place(self, spec: AgentSpec) -> Nothing:
+        """Brings a sandbox that was used before to the agent's base."""
+        await self._services.workspaces.place(spec.sandbox, spec.task, spec.sandbox.commit)
+        return Nothing()
+
+    async def think(self, given: ThinkGiven) -> ThinkDone:
+        """Asks the model while the turn before is saved (or, at first, while the sandbox starts)."""
+        began = self._services.clock.monotonic()
+        reply, checkpoint = await asyncio.gather(self._ask(given), self._secure(given))
+        self._tell_turn(given, reply)
+        seconds = self._services.clock.monotonic() - began
+        return ThinkDone(reply=reply, checkpoint=checkpoint, seconds=seconds)
+
+    async def act(self, given: ActGiven) -> ActDone:
+        """Runs the tool calls of a turn, one after the other, in the agent's own container."""
+        began = self._services.clock.monotonic()
+        attempts = 0
+
+        def work(sandbox: Sandbox) -> tuple[ToolResult, ...]:
+            nonlocal attempts
+            attempts += 1
+            return tuple(self._call(given, sandbox, placed) for placed in given.calls)
+
+        results = await self._services.workspaces.use(given.spec.sandbox, given.spec.task, given.checkpoint, work)
+        seconds = self._services.clock.monotonic() - began
+        return ActDone(results=results, seconds=seconds, recreated=attempts > 1)
+
+    async def save(self, given: SaveGiven) -> Saved:
+        """Makes the work tree durable and says what differs from the agent's base."""
+        spec = given.spec
+        checkpoint = given.checkpoint
+        if given.unsaved:
+            checkpoint = await self._services.workspaces.save(
+                spec.sandbox, spec.task, given.turn, checkpoint, given.unsaved
+            )
+        changed = await asyncio.to_thread(self._services.hub.changed, spec.base, checkpoint)
+        return Saved(checkpoint=checkpoint, changed=tuple(path for _, path in changed))
+
+    async def _ask(self, given: ThinkGiven) -> ModelReply:
+        spec = given.spec
+        return await self._services.model.complete(
+            ModelRequest(
+                workflow=f"{self._services.run}/{spec.task}",
+                step=f"{spec.label}:{given.turn}",
+                role=spec.role,
+                task=spec.task,
+                turn=given.turn,
+                model=spec.model,
+                messages=given.messages,
+                tools=TOOLS,
+                max_output_tokens=self._services.max_output_tokens,
+            )
+        )
+
+    async def _secure(self, given: ThinkGiven) -> str:
+        spec, workspaces = given.spec, self._services.workspaces
+        if given.unsaved:
+            return await workspaces.save(spec.sandbox, spec.task, given.turn - 1, given.checkpoint, given.unsaved)
+        if given.turn == 1:
+            await workspaces.use(spec.sandbox, spec.task, given.checkpoint, lambda sandbox: None)
+        return given.checkpoint
+
+    def _call(self, given: ActGiven, sandbox: Sandbox, placed: PlacedCall) -> ToolResult:
+        unknown = unknown_tool(placed.call)
+        if unknown:
+            return ToolResult(call_id=placed.id, name=placed.call.name, ok=False, text=unknown)
+        result = sandbox.tool(placed.id, placed.call)
+        self._services.say(
+            "task.tool",
+            task=given.spec.task,
+            text=f"{placed.call.name} {target(placed.call)}".strip(),
+            turn=given.turn,
+            tool=placed.call.name,
+            target=target(placed.call),
+            seconds=round(result.seconds, 3),
+            ok=result.ok,
+        )
+        return result
+
+    def _tell_turn(self, given: ThinkGiven, reply: ModelReply) -> None:
+        usage = reply.usage
+        self._services.say(
+            "task.turn",
+            task=given.spec.task,
+            text=first_line(reply.content),
+            role=given.spec.role,
+            turn=given.turn,
+            tokens_in=usage.input_tokens,
+            tokens_out=usage.output_tokens,
+            cached=usage.cached_tokens,
+            usd=usage.usd,
+            seconds=round(usage.seconds, 3),
+            drift=reply.drift,
+        )
+
+
+def target(call: ToolCall) -> str:
+    """What a call is about, in a few words: its path, pattern or command."""
+    try:
+        arguments = json.loads(call.arguments)
+    except ValueError:
+        return ""
+    if not isinstance(arguments, dict):
+        return ""
+    value = next((arguments[k] for k in ("command", "path", "pattern") if isinstance(arguments.get(k), str)), "")
+    return first_line(value)
+
+
+def first_line(text: str, limit: int = 100) -> str:
+    """The first line of a text, cut at a limit."""
+    line = text.strip().split("\n", 1)[0]
+    return line if len(line) <= limit else line[: limit - 1] + "…"

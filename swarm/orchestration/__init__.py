@@ -1,0 +1,1 @@
+"""The durable workflows: a goal in seven phases, each task a child."""

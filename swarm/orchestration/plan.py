@@ -1,0 +1,119 @@
+"""Phase 2: a blueprint from the model, a plan from code; problems go back verbatim, twice at most."""
+
+from __future__ import annotations
+
+import json
+
+from swarm.agents.services import Services
+from swarm.agents.single import AskGiven, SingleActivities, corrected
+from swarm.domain.base import Nothing
+from swarm.domain.blueprint import Blueprint
+from swarm.domain.conversation import Message, Usage
+from swarm.domain.errors import WaitingFault
+from swarm.domain.goal import Brief, Goal
+from swarm.domain.plan import Plan, Role
+from swarm.domain.report import TaskReport, TaskStatus
+from swarm.orchestration.values import Planned, Prepared
+from swarm.planning.blueprint import blueprint_schema, parse_blueprint, validate_blueprint
+from swarm.planning.partition import make_plan
+from swarm.planning.planfile import plan_from_yaml
+from swarm.planning.request import planning_request_text
+from swarm.planning.validate import validate_plan
+from swarm.ports import Durable
+
+TRIES = 3
+PLACE = "plan"
+
+
+async def plan(services: Services, durable: Durable, goal: Goal, prepared: Prepared) -> Planned:
+    """The plan of a goal, given by hand or made; then announced, and approved where that was asked for."""
+    planned = _given(goal) if goal.plan_yaml else await _made(services, durable, goal, prepared)
+
+    async def announce(planned: Planned) -> Nothing:
+        if planned.plan is None:
+            services.say("plan.rejected", text="; ".join(planned.problems))
+            return Nothing()
+        _announce(services, planned.plan)
+        return Nothing()
+
+    async def approval(given: Nothing) -> Nothing:
+        if not services.approved():
+            raise WaitingFault("the plan waits for your approval", remedy=f"Resume with: swarm resume {goal.run}")
+        return Nothing()
+
+    await durable.step("plan:announce", announce, planned)
+    if planned.plan is not None and goal.approve:
+        await durable.step("plan:approval", approval, Nothing())
+    return planned
+
+
+def _given(goal: Goal) -> Planned:
+    given = plan_from_yaml(goal.plan_yaml, "--plan")
+    return Planned(plan=given) if isinstance(given, Plan) else Planned(problems=given)
+
+
+async def _made(services: Services, durable: Durable, goal: Goal, prepared: Prepared) -> Planned:
+    activities = SingleActivities(services)
+    schema = json.dumps(blueprint_schema())
+    messages: tuple[Message, ...] = (
+        Message(role="system", content=services.skill(Role.PLANNER)),
+        Message(role="user", content=planning_request_text(goal.text, prepared.brief)),
+    )
+    usage, seconds, problems, drift = Usage(), 0.0, (), 0
+    for turn in range(1, TRIES + 1):
+        asked = AskGiven(role=Role.PLANNER, place=PLACE, turn=turn, messages=messages, response_schema=schema)
+        answered = await durable.step(f"plan:ask:{turn}", activities.ask, asked)
+        usage, seconds = usage + answered.reply.usage, seconds + answered.seconds
+        drift += answered.reply.drift
+        made = read_plan(answered.reply.content, goal, prepared.brief)
+        report = _report(turn, usage, seconds, drift, done=isinstance(made, Plan))
+        if isinstance(made, Plan):
+            return Planned(plan=made, reports=(report,))
+        problems = made
+        messages = corrected(messages, answered.reply, problems)
+    return Planned(problems=problems, reports=(report,))
+
+
+def read_plan(text: str, goal: Goal, brief: Brief) -> Plan | tuple[str, ...]:
+    """The plan in a planner's answer, or the exact problems of its blueprint."""
+    blueprint = parse_blueprint(text)
+    if not isinstance(blueprint, Blueprint):
+        return blueprint
+    problems = validate_blueprint(blueprint, brief.files)
+    if problems:
+        return problems
+    made = make_plan(goal.text, blueprint, brief, agents=goal.limits.agents, strategy=goal.strategy)
+    return validate_plan(made, brief.files) or made
+
+
+def _report(turns: int, usage: Usage, seconds: float, drift: int, *, done: bool) -> TaskReport:
+    return TaskReport(
+        task=PLACE,
+        role=Role.PLANNER,
+        status=TaskStatus.DONE if done else TaskStatus.FAILED,
+        turns=turns,
+        seconds=seconds,
+        usage=usage,
+        drift=drift,
+    )
+
+
+def _announce(services: Services, plan: Plan) -> None:
+    tokens = next((e.tokens for e in plan.estimates if e.chosen), 0)
+    services.say(
+        "plan.ready",
+        text=f"{plan.strategy}: {len(plan.tasks)} tasks, {len(plan.contracts)} contracts",
+        strategy=plan.strategy.value,
+        tokens=tokens,
+        tasks=[
+            {
+                "id": task.id,
+                "role": task.role.value,
+                "title": task.title,
+                "depends_on": list(task.depends_on),
+                "soft_depends_on": list(task.soft_depends_on),
+                "size": task.size,
+            }
+            for task in plan.tasks
+        ],
+    )

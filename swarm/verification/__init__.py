@@ -1,0 +1,1 @@
+"""What can be decided without a model: contracts, sources, guards, checks. Pure functions over texts and records."""
