@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What `make test` checks, in order of speed. All checks run even when one fails; exit 1 when any did.
 set -uo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 # shellcheck source=scripts/lib.sh
 . scripts/lib.sh
 

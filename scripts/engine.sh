@@ -10,6 +10,7 @@ readonly ROOT=${SWARM_ENGINE_ROOT:-}
 readonly LOG=$ROOT/var/log/swarm-dockerd.log
 readonly LOCK=$ROOT/run/lock/swarm-engine.lock
 readonly PIDFILE=$ROOT/var/run/docker.pid
+readonly SOCKET=$ROOT/var/run/docker.sock
 readonly PROC=$ROOT/proc
 readonly NO_PACKAGES="Debian's packages could not be installed: see the log above, mend that, then run this again."
 readonly PATIENCE_SECONDS=60
@@ -32,6 +33,9 @@ installable_here() {
 refuse_when_not_ours_to_start() {
     if [ -n "${DOCKER_HOST:-}" ] && [ "$DOCKER_HOST" != "unix:///var/run/docker.sock" ]; then
         give_up "No Docker engine answers at DOCKER_HOST=$DOCKER_HOST: start that engine, or unset DOCKER_HOST."
+    fi
+    if [ -S "$SOCKET" ] && [ ! -w "$SOCKET" ]; then
+        give_up "A Docker engine is here, but user '$(id -un)' has no access to it: join the group that owns $SOCKET (usually docker)."
     fi
     installable_here || give_up \
         "No Docker engine answers: install and start Docker Engine 20.10 or newer (on Debian: 'apt-get install docker.io' as root), and run this again as a user who may use it."

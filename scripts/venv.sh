@@ -34,7 +34,7 @@ find_python() {
 can_make_venvs() { "$1" -c 'import ensurepip, venv' >/dev/null 2>&1; }
 
 install_python() {
-    [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1 || give_up "$1"
+    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then give_up "$1"; fi
     say "$1 Installing Debian's packages."
     step "Debian's package lists" "$LOG" apt-get -q update || give_up "$1"
     step "install python3 python3-venv" "$LOG" env DEBIAN_FRONTEND=noninteractive \

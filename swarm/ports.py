@@ -172,8 +172,11 @@ class Repository(Protocol):
         """Paths with uncommitted work, which a run does not include."""
         ...
 
-    def deliver(self, hub: Path, commit: str, branch: str) -> None:
-        """Brings a commit from the hub and points `branch` at it; never the checked-out branch, never the work tree."""
+    def deliver(self, hub: Path, commit: str, branch: str, *, replaces: str = "") -> None:
+        """Brings a commit from the hub and points `branch` at it; never the checked-out branch, never the work tree.
+
+        A branch that exists is moved forward, or when it stands at `replaces`; UsageFault otherwise.
+        """
         ...
 
 

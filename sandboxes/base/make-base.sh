@@ -2,6 +2,7 @@
 # Writes the root file system of the Debian base image as a tar file: make-base.sh TARGET.tar
 # For machines that reach Debian's packages but no image registry. Mirrors and proxies are the host's own, read from
 # its apt configuration; nothing of them stays in the image. Exit 2: what to do is on stderr.
+# shellcheck disable=SC2016  # apt and mmdebstrap fill in what stands in single quotes
 set -euo pipefail
 
 readonly SUITE=bookworm

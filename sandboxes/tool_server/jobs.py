@@ -20,7 +20,7 @@ class Job:
 
 
 class JobTable:
-    """Jobs by key. Results beyond `budget` bytes in all are dropped, the oldest first; that they ran is not forgotten."""
+    """Jobs by key. Beyond `budget` bytes in all the oldest results are dropped; that they ran is not forgotten."""
 
     def __init__(self, budget: int = 64_000_000) -> None:
         self._jobs: OrderedDict[str, Job] = OrderedDict()
@@ -39,7 +39,7 @@ class JobTable:
         return job
 
     def finish(self, job: Job, reply: Reply, size: int) -> None:
-        """Records a result of about `size` bytes. A call that failed is forgotten: nothing ran, and it may be tried again."""
+        """Records a result of about `size` bytes. A failed call is forgotten: nothing ran, it may be tried again."""
         if not reply["ok"]:
             del self._jobs[job.key]
             return

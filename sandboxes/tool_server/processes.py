@@ -27,7 +27,15 @@ _BLOCK = 65_536
 _libc = ctypes.CDLL(None, use_errno=True)
 
 # PID 1 gets a signal from inside only where it has a handler; an ordinary process has to ignore them.
-IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2)
+IGNORED = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGALRM,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)
 
 
 def become_subreaper() -> None:

@@ -38,10 +38,14 @@ class GitFailed(Exception):
 
 @dataclass(frozen=True)
 class Exported:
-    """A commit to hand out and the newest ancestor that the hub has; `commit` is empty when nothing changed."""
+    """A commit to hand out and the newest ancestor that the hub has; `commit` is empty when nothing changed.
+
+    `skipped` is what git said of files that it could not read; empty as a rule.
+    """
 
     commit: str
     known: str
+    skipped: str = ""
 
 
 class Repository:
@@ -59,7 +63,7 @@ class Repository:
             if self._parents.exists():
                 return self._parents.read_text().split()[0]
             self._config.work.mkdir(parents=True, exist_ok=True)
-            self._run("init", "--quiet", "--bare", str(self._folder), bare=True)
+            self._run("init", "--quiet", "--bare", str(self._folder))
             self._borrow(self._folder)
             self._require(commit)
             self._git("read-tree", "--reset", "-u", commit)
@@ -73,16 +77,17 @@ class Repository:
         with self._alone():
             parents = self._parents.read_text().split()
             known = next((c for c in reversed(parents) if self._hub_has(c)), parents[0])
-            tree = self._tree()
+            skipped = self._index_everything()
+            tree = self._git("write-tree")
             reference = self._reference.read_text()
             if tree == self._tree_of(reference):
                 # An export whose bundle never reached the hub is handed out again.
                 lost = reference == parents[-1] and known != reference
-                return Exported(reference if lost else "", known)
+                return Exported(reference if lost else "", known, skipped)
             commit = self._git("commit-tree", tree, "-p", parents[-1], "-m", message)
             self._write(self._parents, "".join(f"{c}\n" for c in (*parents, commit)))
             self._write(self._reference, commit)
-        return Exported(commit, known)
+        return Exported(commit, known, skipped)
 
     def bundle(self, commit: str, known: str, offset: int) -> tuple[bytes, int]:
         """A piece of the bundle of `known..commit` (one ref, `refs/swarm/out`) and the size of the whole."""
@@ -102,7 +107,7 @@ class Repository:
         """Makes the work tree equal to a commit of the hub; ignored files stay. Later exports keep their parent."""
         with self._alone():
             self._require(commit)
-            self._tree()
+            self._index_everything()
             self._git("read-tree", "--reset", "-u", commit)
             self._git("clean", "-ffdq")
             self._write(self._reference, commit)
@@ -124,8 +129,8 @@ class Repository:
             found[path] = (info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino)
         return found
 
-    def _tree(self) -> str:
-        """The tree id of the work tree as it is now. Folders that are repositories themselves count as folders."""
+    def _index_everything(self) -> str:
+        """Brings our index up to the work tree; what could not be read. Nested repositories count as folders."""
         for _ in range(_NESTED_ROUNDS):
             nested = self._nested()
             if not nested:
@@ -134,8 +139,10 @@ class Repository:
             lines = "".join(f"100644 {_EMPTY_BLOB}\t{path}{_PROBE}\0" for path in nested)
             self._git("hash-object", "-w", "--stdin", given=b"")
             self._git("update-index", "-z", "--index-info", given=os.fsencode(lines))
-        self._git("add", "--all", "--ignore-errors", ".", allowed=(0, 1))
-        return self._git("write-tree")
+        added = self._spawn(("add", "--all", "--ignore-errors", "."), bare=False)
+        if added.returncode not in {0, 1}:
+            raise _failure("add", added)
+        return added.stderr.decode(errors="replace").strip()[-1000:] if added.returncode else ""
 
     def _nested(self) -> list[str]:
         untracked = self._git("ls-files", "-z", "-o", "--exclude-standard").split("\0")
@@ -143,12 +150,12 @@ class Repository:
 
     def _make_agent_repository(self, commit: str, branch: str) -> None:
         work = self._config.work
-        self._run("init", "--quiet", f"--initial-branch={branch or 'work'}", str(work), bare=True)
+        self._run("init", "--quiet", f"--initial-branch={branch or 'work'}", str(work))
         self._borrow(work / ".git")
         # The index holds the stamps of the files just written, so nothing has to be read again.
         (work / ".git" / "index").write_bytes((self._folder / "index").read_bytes())
         head = f"refs/heads/{branch}" if branch else "HEAD"
-        self._run("-C", str(work), "update-ref", *([] if branch else ["--no-deref"]), head, commit, bare=True)
+        self._run("-C", str(work), "update-ref", *([] if branch else ["--no-deref"]), head, commit)
 
     def _borrow(self, repository: Path) -> None:
         (repository / "objects" / "info").mkdir(parents=True, exist_ok=True)
@@ -162,7 +169,7 @@ class Repository:
 
     def _hub_has(self, commit: str) -> bool:
         try:
-            self._run("--git-dir", str(self._config.hub), "cat-file", "-e", f"{commit}^{{commit}}", bare=True)
+            self._run("--git-dir", str(self._config.hub), "cat-file", "-e", f"{commit}^{{commit}}")
         except GitFailed:
             return False
         return True
@@ -189,13 +196,19 @@ class Repository:
             (self._folder / "index.lock").unlink(missing_ok=True)
             yield
 
-    def _git(self, *arguments: str, given: bytes | None = None, allowed: Sequence[int] = (0,)) -> str:
-        return self._run(*arguments, given=given, allowed=allowed)
+    def _git(self, *arguments: str, given: bytes | None = None) -> str:
+        return self._run(*arguments, given=given, bare=False)
 
-    def _run(
-        self, *arguments: str, bare: bool = False, given: bytes | None = None, allowed: Sequence[int] = (0,)
-    ) -> str:
-        """Runs git; its output. With `bare` it stands for itself, else it works on the work tree by our repository."""
+    def _run(self, *arguments: str, bare: bool = True, given: bytes | None = None) -> str:
+        ended = self._spawn(arguments, bare=bare, given=given)
+        if ended.returncode != 0:
+            raise _failure(arguments[0], ended)
+        return os.fsdecode(ended.stdout).rstrip("\n")
+
+    def _spawn(
+        self, arguments: Sequence[str], *, bare: bool, given: bytes | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Runs git. With `bare` it finds its repository itself, else it works on the work tree by our repository."""
         environment = {
             "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
             "HOME": "/nonexistent",
@@ -207,17 +220,18 @@ class Repository:
         }
         if not bare:
             environment |= {"GIT_DIR": str(self._folder), "GIT_WORK_TREE": str(self._config.work)}
-        ended = subprocess.run(
+        return subprocess.run(
             ["git", *_QUIET, *arguments],
             cwd=self._config.state if bare else self._config.work,
             env=environment,
-            input=given,
-            stdin=subprocess.DEVNULL if given is None else None,
+            # An empty input stands for none, so that git never waits for ours.
+            input=given or b"",
             capture_output=True,
             timeout=GIT_SECONDS,
             check=False,
         )
-        if ended.returncode not in allowed:
-            said = ended.stderr.decode(errors="replace").strip()[-1000:]
-            raise GitFailed(f"git {arguments[0]} failed with {ended.returncode}: {said}")
-        return os.fsdecode(ended.stdout).rstrip("\n")
+
+
+def _failure(command: str, ended: subprocess.CompletedProcess[bytes]) -> GitFailed:
+    said = ended.stderr.decode(errors="replace").strip()[-1000:]
+    return GitFailed(f"git {command} failed with {ended.returncode}: {said}")

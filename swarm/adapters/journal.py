@@ -7,21 +7,20 @@ without a journal it would ask the model again: 5 of 20 kills did with a window 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import ValidationError
 
 from swarm.domain.base import Value
-from swarm.domain.conversation import ModelReply, ModelRequest
+from swarm.domain.conversation import ModelReply, ModelRequest, Usage
 from swarm.domain.errors import OutageFault
+from swarm.domain.redaction import Redactor
 from swarm.domain.storage import storage_fault
 from swarm.ports import Model
 
@@ -63,6 +62,7 @@ class JournaledModel:
         self._answered: Counter[Key] = Counter()
         self._open: set[Key] = set()
         self._repeated = 0
+        self._spent = Usage()
         self._writing = threading.Lock()
         self._under_way: dict[Key, asyncio.Lock] = {}
         for line in _lines(path):
@@ -71,7 +71,8 @@ class JournaledModel:
     async def complete(self, request: ModelRequest) -> ModelReply:
         """The journalled answer, marked so, or a new one, written before it is returned."""
         key = (request.workflow, request.step, request.fingerprint)
-        async with self._only_one(key):
+        # Two executions of one step at the same time must not both ask.
+        async with self._under_way.setdefault(key, asyncio.Lock()):
             known = self._answers.get(key)
             if known is not None:
                 return known.model_copy(update={"journalled": True})
@@ -79,10 +80,19 @@ class JournaledModel:
             try:
                 reply = await self._inner.complete(request)
             except Exception as failure:
-                await self._write("failed", key, error=str(failure))
+                await self._write("failed", key, error=Redactor().clean(str(failure)))
                 raise
             await self._write("answered", key, reply=reply)
             return reply
+
+    def spent(self) -> Usage:
+        """What all answers in the journal cost together, those of earlier processes included."""
+        return self._spent
+
+    @staticmethod
+    def spent_in(path: Path) -> Usage:
+        """What the answers in a journal cost; nothing where there is none yet."""
+        return _total(line.reply for line in _lines(path))
 
     def answered_calls(self) -> int:
         """Answers in the journal."""
@@ -96,15 +106,6 @@ class JournaledModel:
         """Calls answered more than once; anything but 0 is a bug."""
         return sum(1 for times in self._answered.values() if times > 1)
 
-    @asynccontextmanager
-    async def _only_one(self, key: Key) -> Any:
-        """Two executions of one step at the same time must not both ask."""
-        lock = self._under_way.setdefault(key, asyncio.Lock())
-        async with lock:
-            yield
-        if not lock.locked():
-            self._under_way.pop(key, None)
-
     def _note(self, line: JournalLine) -> None:
         if line.kind == "asked":
             self._repeated += line.key in self._open
@@ -113,6 +114,7 @@ class JournaledModel:
         self._open.discard(line.key)
         if line.reply is not None:
             self._answered[line.key] += 1
+            self._spent += line.reply.usage
             self._answers[line.key] = line.reply
 
     async def _write(
@@ -144,6 +146,14 @@ class JournaledModel:
             raise storage_fault(error, folder=str(self._path.parent), free=free) from error
 
 
+def _total(replies: Iterable[ModelReply | None]) -> Usage:
+    total = Usage()
+    for reply in replies:
+        if reply is not None:
+            total += reply.usage
+    return total
+
+
 def _lines(path: Path) -> Iterator[JournalLine]:
     """The lines of a journal. What follows the last line end was torn by a kill, and is cut off the file."""
     if not path.exists():
@@ -162,7 +172,7 @@ def _lines(path: Path) -> Iterator[JournalLine]:
 def _line(path: Path, number: int, text: bytes) -> JournalLine:
     try:
         return JournalLine.model_validate_json(text)
-    except (ValidationError, json.JSONDecodeError) as error:
+    except ValidationError as error:
         raise OutageFault(
             f"Line {number} of the response journal is damaged",
             where=str(path),

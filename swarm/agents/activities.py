@@ -8,7 +8,16 @@ import json
 from swarm.agents.guards import unknown_tool
 from swarm.agents.services import Services
 from swarm.agents.tools import TOOLS
-from swarm.agents.values import ActDone, ActGiven, AgentSpec, PlacedCall, SaveGiven, Saved, ThinkDone, ThinkGiven
+from swarm.agents.values import (
+    ActDone,
+    ActGiven,
+    AgentSpec,
+    PlacedCall,
+    Saved,
+    SaveGiven,
+    ThinkDone,
+    ThinkGiven,
+)
 from swarm.domain.base import Nothing
 from swarm.domain.conversation import ModelReply, ModelRequest, ToolCall
 from swarm.domain.sandbox import ToolResult
@@ -44,7 +53,9 @@ class AgentActivities:
             attempts += 1
             return tuple(self._call(given, sandbox, placed) for placed in given.calls)
 
-        results = await self._services.workspaces.use(given.spec.sandbox, given.spec.task, given.checkpoint, work)
+        results = await self._services.workspaces.use(
+            given.spec.sandbox, given.spec.task, given.checkpoint, work
+        )
         seconds = self._services.clock.monotonic() - began
         return ActDone(results=results, seconds=seconds, recreated=attempts > 1)
 
@@ -78,9 +89,11 @@ class AgentActivities:
     async def _secure(self, given: ThinkGiven) -> str:
         spec, workspaces = given.spec, self._services.workspaces
         if given.unsaved:
-            return await workspaces.save(spec.sandbox, spec.task, given.turn - 1, given.checkpoint, given.unsaved)
+            return await workspaces.save(
+                spec.sandbox, spec.task, given.turn - 1, given.checkpoint, given.unsaved
+            )
         if given.turn == 1:
-            await workspaces.use(spec.sandbox, spec.task, given.checkpoint, lambda sandbox: None)
+            await workspaces.use(spec.sandbox, spec.task, given.checkpoint, _nothing)
         return given.checkpoint
 
     def _call(self, given: ActGiven, sandbox: Sandbox, placed: PlacedCall) -> ToolResult:
@@ -117,6 +130,11 @@ class AgentActivities:
         )
 
 
+def _nothing(sandbox: Sandbox) -> None:
+    """The work of starting a sandbox: `use` has opened it."""
+    del sandbox
+
+
 def target(call: ToolCall) -> str:
     """What a call is about, in a few words: its path, pattern or command."""
     try:
@@ -125,7 +143,9 @@ def target(call: ToolCall) -> str:
         return ""
     if not isinstance(arguments, dict):
         return ""
-    value = next((arguments[k] for k in ("command", "path", "pattern") if isinstance(arguments.get(k), str)), "")
+    value = next(
+        (arguments[k] for k in ("command", "path", "pattern") if isinstance(arguments.get(k), str)), ""
+    )
     return first_line(value)
 
 

@@ -48,8 +48,8 @@ def finish_report(call: ToolCall) -> tuple[str, str]:
 
 
 NO_TOOL_CALL = (
-    "Your answer called no tool, so nothing happened. Go on with tool calls; call `finish` with a report when the work "
-    "is done."
+    "Your answer called no tool, so nothing happened. Go on with tool calls; call `finish` with a report when the "
+    "work is done."
 )
 NOTHING_CHANGED = (
     "Not finished: no file of the work tree has changed, so there is nothing to merge. Write the files that the task "
@@ -59,7 +59,9 @@ REPEATED = (
     "Note: you made exactly this call {count} times in a row with the same result. Repeating it will not change "
     "anything; try something else, or call `finish`."
 )
-TURNS_LEFT = "Note: {count} turns are left. Bring the work to a state that passes its checks and call `finish`."
+TURNS_LEFT = (
+    "Note: {count} turns are left. Bring the work to a state that passes its checks and call `finish`."
+)
 CUT_OFF = (
-    "Your answer was cut off at the output limit before it was complete. Write large files in several smaller calls."
+    "Your answer was cut off at the output limit before it was complete. Write large files in several calls."
 )

@@ -1,8 +1,8 @@
 """One agent: think, act, until its work passes the gates.
 
 After mini-swe-agent's run → step → query → execute, made durable: each turn is two steps, `think` (the model call, with
-the turn before being saved meanwhile) and `act` (its tool calls). What the agent says is never evidence: `finish` counts
-only when files changed and the gates, run in a fresh container, hold.
+the turn before being saved meanwhile) and `act` (its tool calls). What the agent says is never evidence: `finish`
+counts only when files changed and the gates, run in a fresh container, hold.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from swarm.agents.values import (
     AgentSpec,
     Examined,
     PlacedCall,
-    SaveGiven,
     Saved,
+    SaveGiven,
     ThinkDone,
     ThinkGiven,
 )
@@ -41,14 +41,19 @@ MAX_IDLE = 3
 class AgentLoop:
     """The state of one attempt, rebuilt at every replay from the recorded steps."""
 
-    def __init__(self, durable: Durable, activities: AgentActivities, spec: AgentSpec, gates: Gates, turn: int) -> None:
+    def __init__(
+        self, durable: Durable, activities: AgentActivities, spec: AgentSpec, gates: Gates, turn: int
+    ) -> None:
         self._durable = durable
         self._activities = activities
         self._spec = spec
         self._gates = gates
         self._turn = turn
         self._last_turn = turn + spec.turns
-        self._messages = [Message(role="system", content=spec.system), Message(role="user", content=spec.prompt)]
+        self._messages = [
+            Message(role="system", content=spec.system),
+            Message(role="user", content=spec.prompt),
+        ]
         self._checkpoint = spec.sandbox.commit
         self._unsaved: tuple[PlacedCall, ...] = ()
         self._signatures: list[str] = []
@@ -133,11 +138,13 @@ class AgentLoop:
             return "Accepted.", AgentEnd.FINISHED
         listing = "\n\n".join(examined.findings)
         self._why = f"its work did not pass the gates: {examined.findings[0].splitlines()[0]}"
-        text = f"Not accepted. A fresh sandbox with your commit found:\n\n{listing}\n\nMend this, then call `finish` again."
+        text = f"Not accepted. A fresh sandbox with your commit found:\n\n{listing}\n\nMend it and call `finish` again."
         return text, AgentEnd.GATES if self._examinations >= MAX_EXAMINATIONS else None
 
     async def _save(self) -> Saved:
-        given = SaveGiven(spec=self._spec, turn=self._turn, checkpoint=self._checkpoint, unsaved=self._unsaved)
+        given = SaveGiven(
+            spec=self._spec, turn=self._turn, checkpoint=self._checkpoint, unsaved=self._unsaved
+        )
         saved = await self._durable.step(self._step("save"), self._activities.save, given)
         self._checkpoint, self._unsaved = saved.checkpoint, ()
         return saved
@@ -150,7 +157,9 @@ class AgentLoop:
     def _nothing_called(self, said: ThinkDone) -> AgentEnd | None:
         self._idle += 1
         cut_off = said.reply.finish_reason == "length"
-        self._messages.append(Message(role="user", content=guards.CUT_OFF if cut_off else guards.NO_TOOL_CALL))
+        self._messages.append(
+            Message(role="user", content=guards.CUT_OFF if cut_off else guards.NO_TOOL_CALL)
+        )
         self._why = "it stopped calling tools"
         return AgentEnd.STUCK if self._idle >= MAX_IDLE else None
 

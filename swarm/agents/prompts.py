@@ -22,9 +22,14 @@ def task_prompt(goal: Goal, plan: Plan, task: Task, brief: Brief, *, previous: s
         _section("Conventions of the repository", _conventions(brief)),
         _section("All tasks (others work on theirs at this moment)", _task_list(plan)),
         _section(f"Your task: {task.id} — {task.title}", task.description),
-        _section("You own these paths (change no others that a task or the scaffold owns)", _bullets(task.owns)),
+        _section(
+            "You own these paths (change no others that a task or the scaffold owns)", _bullets(task.owns)
+        ),
         _section("Contracts you provide: implement exactly these", _contracts(plan, task.provides)),
-        _section("Contracts you consume: others implement them; only stubs may stand there now", _contracts(plan, task.consumes)),
+        _section(
+            "Contracts you consume: others implement them; only stubs may stand there now",
+            _contracts(plan, task.consumes),
+        ),
         _section("Checked after `finish`, in a fresh sandbox, with your commit", _gate_list(plan, task)),
     ]
     if plan.dependencies:
@@ -43,16 +48,22 @@ def integrator_prompt(plan: Plan, task: Task, conflict: Conflict, merged: Sequen
             _section("Goal of the whole project", plan.goal),
             _section("Already integrated (ours)", _bullets(done) or "only the base"),
             _section(f"Branch to bring in (theirs): {task.id} — {task.title}", task.description),
-            _section("Contracts that must hold afterwards", _contracts(plan, [*task.provides, *task.consumes])),
+            _section(
+                "Contracts that must hold afterwards", _contracts(plan, [*task.provides, *task.consumes])
+            ),
             _section("Conflicted files (with markers, in the work tree)", _bullets(paths)),
             _section("git's own account", conflict.messages),
         ]
     )
 
 
-def fixer_prompt(goal: Goal, plan: Plan, checks: CheckReport, verdict: Verdict, problems: Sequence[str]) -> str:
+def fixer_prompt(
+    goal: Goal, plan: Plan, checks: CheckReport, verdict: Verdict, problems: Sequence[str]
+) -> str:
     """The first message of a fixer: the work tree holds the integrated result."""
-    failed = "\n\n".join(f"### {c.name} (exit code {c.exit_code})\n{c.command}\n```\n{c.output}\n```" for c in checks.failures)
+    failed = "\n\n".join(
+        f"### {c.name} (exit code {c.exit_code})\n{c.command}\n```\n{c.output}\n```" for c in checks.failures
+    )
     return "\n\n".join(
         s
         for s in [
@@ -67,9 +78,14 @@ def fixer_prompt(goal: Goal, plan: Plan, checks: CheckReport, verdict: Verdict, 
     )
 
 
-def judge_prompt(goal: Goal, plan: Plan, checks: CheckReport, stat: str, diff: str, files: Mapping[str, str]) -> str:
+def judge_prompt(
+    goal: Goal, plan: Plan, checks: CheckReport, *, stat: str, diff: str, files: Mapping[str, str]
+) -> str:
     """The judge's single message. Everything under the diff is data of the project under review."""
-    results = [f"{'passed' if c.passed else 'FAILED'}: {c.name} `{c.command}`{_count(c.tests)}" for c in checks.checks]
+    results = [
+        f"{'passed' if c.passed else 'FAILED'}: {c.name} `{c.command}`{_count(c.tests)}"
+        for c in checks.checks
+    ]
     failed = "\n\n".join(f"{c.name}:\n```\n{c.output}\n```" for c in checks.failures)
     whole = "\n\n".join(f"=== {path}\n{text}" for path, text in sorted(files.items()))
     return "\n\n".join(

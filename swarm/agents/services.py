@@ -35,4 +35,6 @@ class Services:
 
     def say(self, kind: EventKind, *, task: str = "", text: str = "", **data: Any) -> None:
         """Publishes an event of this run."""
-        self.events.publish(Event(at=self.clock.now(), kind=kind, run=self.run, task=task, text=text, data=data))
+        self.events.publish(
+            Event(at=self.clock.now(), kind=kind, run=self.run, task=task, text=text, data=data)
+        )

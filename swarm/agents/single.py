@@ -70,7 +70,9 @@ class SingleActivities:
         return Answered(reply=reply, seconds=seconds)
 
 
-def corrected(messages: tuple[Message, ...], reply: ModelReply, problems: tuple[str, ...]) -> tuple[Message, ...]:
+def corrected(
+    messages: tuple[Message, ...], reply: ModelReply, problems: tuple[str, ...]
+) -> tuple[Message, ...]:
     """The conversation with an answer and what is wrong with it, verbatim, at its end."""
     listing = "\n".join(f"- {problem}" for problem in problems)
     text = f"That answer can't be used. Problems, exactly:\n{listing}\n\nAnswer again, whole, with all of them mended."

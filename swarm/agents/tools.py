@@ -9,12 +9,21 @@ from swarm.domain.conversation import ToolSpec
 FINISH = "finish"
 
 
-def _tool(name: str, description: str, required: dict[str, str], optional: dict[str, tuple[str, str]] | None = None) -> ToolSpec:
+def _tool(
+    name: str, description: str, required: dict[str, str], optional: dict[str, tuple[str, str]] | None = None
+) -> ToolSpec:
     """`required` maps a string argument to its meaning, `optional` one to its JSON type and meaning."""
-    properties: dict[str, Any] = {key: {"type": "string", "description": text} for key, text in required.items()}
+    properties: dict[str, Any] = {
+        key: {"type": "string", "description": text} for key, text in required.items()
+    }
     for key, (kind, text) in (optional or {}).items():
         properties[key] = {"type": kind, "description": text}
-    schema = {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
+    schema = {
+        "type": "object",
+        "properties": properties,
+        "required": list(required),
+        "additionalProperties": False,
+    }
     return ToolSpec(name=name, description=description, parameters=schema)
 
 

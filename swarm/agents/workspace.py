@@ -52,13 +52,17 @@ class Workspaces:
             remedy="Look at memory limits and the engine's log, then resume the run.",
         )
 
-    async def save(self, spec: SandboxSpec, task: str, turn: int, checkpoint: str, calls: tuple[PlacedCall, ...]) -> str:
+    async def save(
+        self, spec: SandboxSpec, task: str, turn: int, checkpoint: str, calls: tuple[PlacedCall, ...]
+    ) -> str:
         """Makes the work tree durable: a commit of the hub. In a re-created container the unsaved calls run again."""
 
         def work(sandbox: Sandbox) -> bytes:
             for placed in calls:  # recorded results in a living container, run anew in a re-created one
                 sandbox.tool(placed.id, placed.call)
-            return sandbox.commit(f"{task}: work in progress, turn {turn}", call_id=f"{spec.name}:save:{turn}")
+            return sandbox.commit(
+                f"{task}: work in progress, turn {turn}", call_id=f"{spec.name}:save:{turn}"
+            )
 
         bundle = await self.use(spec, task, checkpoint, work)
         if not bundle:
@@ -67,7 +71,6 @@ class Workspaces:
 
     async def place(self, spec: SandboxSpec, task: str, commit: str) -> None:
         """Makes the work tree equal to a commit: for a sandbox that is used for one piece of work after another."""
-
         await self.use(spec, task, commit, lambda sandbox: sandbox.restore(commit))
 
     async def fresh(self, spec: SandboxSpec, task: str, work: Callable[[Sandbox], T]) -> T:

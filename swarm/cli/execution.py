@@ -104,9 +104,9 @@ def _show(report: RunReport, as_json: bool) -> None:
     if as_json:
         emit(report)
         return
-    from swarm.cli import render
+    from swarm.cli.render import print_report
 
-    console().print(render.report(report))
+    print_report(report)
 
 
 def _with_tasks(backend: Backend, report: RunReport) -> RunReport:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from swarm.domain.conversation import Usage
 from swarm.domain.errors import PlanFault, StopFault, SwarmError
 from swarm.domain.report import RunReport, RunStatus, TaskReport, TaskStatus
 
@@ -34,7 +33,7 @@ def status_of(error: BaseException) -> RunStatus:
 def after_error(record: RunRecord, error: BaseException, last: RunReport | None, seen: Progress) -> RunReport:
     """The report of a run that an error ended: the last one that was saved, or what the events told, plus the error."""
     status = status_of(error)
-    base = last or so_far(record, seen)
+    base = with_tasks(last, seen) if last else so_far(record, seen)
     problems = error.problems if isinstance(error, PlanFault) else ()
     sentence = str(error) if isinstance(error, SwarmError) else f"{type(error).__name__}: {error}"
     return base.model_copy(

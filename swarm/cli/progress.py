@@ -12,6 +12,7 @@ from swarm.domain.events import Event
 PHASES = ("prepare", "plan", "scaffold", "build", "integrate", "review", "deliver")
 _SINGLE_CALLS = frozenset({"planner", "judge"})
 _LAST_NOTES = 3
+_NOTHING = Usage()
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class TaskProgress:
     action: str = ""
     tool_calls: int = 0
     seconds: float = 0.0
-    usage: Usage = Usage()
+    usage: Usage = _NOTHING
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Progress:
     checks: dict[str, bool] = field(default_factory=dict)
     scores: tuple[int, ...] = ()
     threshold: int = 0
-    usage: Usage = Usage()
+    usage: Usage = _NOTHING
     notes: tuple[str, ...] = ()
 
 

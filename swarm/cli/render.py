@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from swarm.cli.session import console, say
 from swarm.cli.text import duration, money, one_line, safe, tokens
 from swarm.domain.report import RunStatus, TaskStatus
 
@@ -58,8 +59,15 @@ def prerequisite_table(found: Iterable[Prerequisite]) -> Table:
     return table
 
 
+def print_report(value: RunReport) -> None:
+    """Prints a report, and the commands that go on from it as whole lines, which can be copied at any width."""
+    console().print(report(value))
+    for line in how_to(value):
+        say(line)
+
+
 def report(value: RunReport) -> Group:
-    """The end of a run: tasks, rounds, money, and how to look at it, try it, apply it."""
+    """The end of a run: tasks, rounds, money."""
     parts: list[RenderableType] = [_headline(value)]
     if value.tasks:
         parts += [Text(""), task_table(value.tasks)]
@@ -71,7 +79,7 @@ def report(value: RunReport) -> Group:
     if value.phases:
         parts.append(Text("phases   " + ", ".join(f"{k} {duration(v)}" for k, v in value.phases.items())))
     parts += [Text(f"! {one_line(p)}", style="yellow") for p in value.problems]
-    parts += [Text(""), *(Text(line) for line in how_to(value))]
+    parts.append(Text(""))
     return Group(*parts)
 
 

@@ -48,9 +48,9 @@ def show(ctx: typer.Context, run_id: RunId, as_json: Json = False) -> None:
     if as_json:
         emit(report)
         return
-    from swarm.cli import render
+    from swarm.cli.render import print_report
 
-    console().print(render.report(report))
+    print_report(report)
 
 
 def logs(

@@ -62,9 +62,7 @@ def describe(event: Event) -> str:
             took = f" after {duration(data['seconds'])}" if "seconds" in data else ""
             return f"{data.get('phase', words)} {event.kind.partition('.')[2]}{took}"
         case "check.done" | "task.gate":
-            outcome = "passed" if data.get("passed") else "FAILED"
-            detail = f": {words}" if words and words != data.get("name") else ""
-            return f"check {data.get('name', '')} {outcome}{detail}" if "passed" in data else words
+            return f"check {words or data.get('name', '')}"
         case "verdict.ready":
             return words or f"score {data.get('score')} of 100 (threshold {data.get('threshold')})"
         case "plan.ready":

@@ -43,6 +43,11 @@ def asset_folder(kind: str, *, roots: Sequence[Path] = ROOTS) -> Path:
     raise _missing(f"The shipped folder {kind!r} is missing", [root / kind for root in roots])
 
 
+def assets_root(*, roots: Sequence[Path] = ROOTS) -> Path:
+    """The folder that holds `sandboxes/`; EnvironmentFault names where it was sought."""
+    return asset_folder("sandboxes", roots=roots).parent
+
+
 def asset(kind: str, name: str, *, roots: Sequence[Path] = ROOTS) -> Path:
     """A file or folder within a shipped folder, whatever the hyphens, underscores and capitals of its name.
 

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from swarm.config.prices import DEFAULT_PRICES, Price
 from swarm.config.sources import Environment, Layer, config_file, read_file, state_home
@@ -241,20 +241,9 @@ def load_settings(
         Layer(Settings, {"state_dir": state_home(env) / "swarm"}, lambda name: name),
     )
 
-    class Loaded(Settings):
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],  # noqa: ARG003 - the hook's signature is pydantic-settings'
-            init_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-            env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-            file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return layers
-
     try:
-        return Loaded()
+        # The sources are given here and not found by the class, so that a test and a server can have their own.
+        return Settings(_build_sources=(layers, {}))
     except ValidationError as error:
         raise _fault(error, layers) from error
 

@@ -14,6 +14,7 @@ from swarm.domain.errors import UsageFault
 
 MAX_BYTES = 256 * 1024
 
+# Absent where the text ends too early: then it is the last line.
 _LINE = re.compile(r"at line (\d+)")
 
 
@@ -32,8 +33,8 @@ def parse_toml(data: bytes, *, where: str) -> dict[str, Any]:
         raise UsageFault("The settings file is not UTF-8 text", where=f"{where}:{line}") from error
     except tomllib.TOMLDecodeError as error:
         found = _LINE.search(str(error))
-        place = f"{where}:{found.group(1)}" if found else where
-        raise UsageFault(f"The settings file is not valid TOML: {error}", where=place) from error
+        line = int(found.group(1)) if found else data.count(b"\n") + 1
+        raise UsageFault(f"The settings file is not valid TOML: {error}", where=f"{where}:{line}") from error
     except RecursionError as error:
         raise UsageFault("The settings file is nested too deeply", where=where) from error
 

@@ -40,7 +40,9 @@ class SwarmError(Exception):
     def __str__(self) -> str:
         where = f" ({self.where})" if self.where else ""
         remedy = f" {self.remedy}" if self.remedy else ""
-        return f"{self.what}{where}.{remedy}" if not self.what.endswith(".") else f"{self.what}{where}{remedy}"
+        return (
+            f"{self.what}{where}.{remedy}" if not self.what.endswith(".") else f"{self.what}{where}{remedy}"
+        )
 
 
 class UsageFault(SwarmError):
@@ -60,7 +62,9 @@ class PlanFault(SwarmError):
 
     exit_code = 7
 
-    def __init__(self, what: str, *, problems: tuple[str, ...] = (), where: str = "", remedy: str = "") -> None:
+    def __init__(
+        self, what: str, *, problems: tuple[str, ...] = (), where: str = "", remedy: str = ""
+    ) -> None:
         super().__init__(what, where=where, remedy=remedy)
         self.problems = problems
 

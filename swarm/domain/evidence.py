@@ -6,7 +6,7 @@ from swarm.domain.base import Value
 
 
 class Check(Value):
-    """One check and its outcome. `output` is the tail of what it printed; `tests` how many were collected, -1 unknown."""
+    """One check and its outcome. `output` is the tail of what it printed; `tests` how many it collected, -1 unknown."""
 
     name: str
     command: str = ""

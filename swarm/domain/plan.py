@@ -26,11 +26,15 @@ class Role(StrEnum):
 
 
 class Contract(Value):
-    """The symbols of one file that cross tasks. `id` is the slug of the path; `provider` a task or `scaffold`."""
+    """The symbols of one file that cross tasks. `id` is the slug of the path; `provider` a task or `scaffold`.
+
+    `purpose` says what the file is for; it becomes the docstring of the module that the scaffold writes.
+    """
 
     id: str
     path: str
     provider: str
+    purpose: str = ""
     symbols: tuple[Symbol, ...]
 
 

@@ -40,7 +40,7 @@ class Redactor:
         # The longest first: a secret may contain another.
         self._known = tuple(sorted(known, key=lambda s: (-len(s), s)))
 
-    def text(self, text: str) -> str:
+    def clean(self, text: str) -> str:
         """The text without its secrets; the same object where there is none."""
         for secret in self._known:
             text = text.replace(secret, REDACTED)
@@ -51,7 +51,7 @@ class Redactor:
     def value(self, value: Any) -> Any:
         """A JSON value with every string in it redacted, keys of objects included."""
         if isinstance(value, str):
-            return self.text(value)
+            return self.clean(value)
         if isinstance(value, dict):
             return {self.value(k): self.value(v) for k, v in value.items()}
         if isinstance(value, list | tuple):

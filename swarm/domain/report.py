@@ -52,7 +52,14 @@ _EXIT_CODES = {
     RunStatus.INTERRUPTED: 130,
     RunStatus.RUNNING: 130,
 }
-_RESUMABLE = {RunStatus.RUNNING, RunStatus.WAITING, RunStatus.BUDGET, RunStatus.FAULT, RunStatus.INTERRUPTED, RunStatus.FAILED}
+_RESUMABLE = {
+    RunStatus.RUNNING,
+    RunStatus.WAITING,
+    RunStatus.BUDGET,
+    RunStatus.FAULT,
+    RunStatus.INTERRUPTED,
+    RunStatus.FAILED,
+}
 
 
 class TaskStatus(StrEnum):

@@ -32,7 +32,7 @@ class Command(Value):
 
 
 class CommandResult(Value):
-    """Its end: `output` is stdout and stderr as they came, capped with the middle left out; `size` bytes in all."""
+    """Its end: `output` is stdout and stderr as they came, capped with the middle cut out; `size` bytes in all."""
 
     exit_code: int
     output: str
@@ -42,7 +42,7 @@ class CommandResult(Value):
 
 
 class ToolResult(Value):
-    """What a tool call gave back to the agent; `ok` False marks a refused or failed call (exit codes are in the text)."""
+    """What a tool call gave back to the agent; `ok` False marks a refused or failed call (exit codes: in the text)."""
 
     call_id: str
     name: str

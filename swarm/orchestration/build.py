@@ -24,6 +24,7 @@ class Builder:
         durable: Durable,
         goal: Goal,
         plan: Plan,
+        *,
         prepared: Prepared,
         integrator: Integrator,
     ) -> None:
@@ -54,7 +55,9 @@ class Builder:
             await self._merge_waiting()
         await self._skip_doomed()
         problems = tuple(f"task {task} failed: {why}" for task, why in self._failed.items())
-        return Built(tip=self._tip, reports=tuple(self._reports), merges=tuple(self._merges), problems=problems)
+        return Built(
+            tip=self._tip, reports=tuple(self._reports), merges=tuple(self._merges), problems=problems
+        )
 
     async def _start_ready(self) -> None:
         room = self._goal.limits.agents - len(self._running)
@@ -84,7 +87,9 @@ class Builder:
         progress = True
         while progress:
             progress = False
-            for task in [t for t in self._waiting if may_merge(self._plan, t, frozenset(self._merged) | self._gone())]:
+            for task in [
+                t for t in self._waiting if may_merge(self._plan, t, frozenset(self._merged) | self._gone())
+            ]:
                 await self._merge(task, self._waiting.pop(task))
                 progress = True
 
@@ -93,7 +98,9 @@ class Builder:
         return frozenset(self._failed) | frozenset(doomed(self._plan, frozenset(self._failed)))
 
     async def _merge(self, task: str, result: TaskResult) -> None:
-        integrated = await self._integrator.integrate(self._plan.task(task), result.commit, self._tip, self._merged)
+        integrated = await self._integrator.integrate(
+            self._plan.task(task), result.commit, self._tip, self._merged
+        )
         self._reports.extend(integrated.reports)
         if integrated.record is None:
             self._failed[task] = integrated.why

@@ -27,12 +27,23 @@ async def run_goal(services: Services, durable: Durable, given: object) -> Outco
     planned = await phases.time("plan", plan(services, durable, goal, prepared))
     if planned.plan is None:
         return _unplanned(goal, planned, phases.seconds)
-    base = await phases.time("scaffold", scaffold(services, durable, goal, planned.plan, prepared))
+    base = await phases.time("scaffold", scaffold(services, durable, planned.plan, prepared))
     integrator = Integrator(services, durable, goal, planned.plan)
-    built = await phases.time("build", Builder(services, durable, goal, planned.plan, prepared, integrator).build(base))
+    built = await phases.time(
+        "build",
+        Builder(services, durable, goal, planned.plan, prepared=prepared, integrator=integrator).build(base),
+    )
     reviewed = await phases.time("review", Review(services, durable, goal, planned.plan).review(built))
     branch = await phases.time("deliver", deliver(services, durable, goal, reviewed))
-    return _outcome(goal, prepared, planned, built, reviewed, branch, phases.seconds)
+    return _outcome(
+        goal,
+        prepared=prepared,
+        planned=planned,
+        built=built,
+        reviewed=reviewed,
+        branch=branch,
+        seconds=phases.seconds,
+    )
 
 
 def _unplanned(goal: Goal, planned: Planned, seconds: dict[str, float]) -> Outcome:
@@ -50,6 +61,7 @@ def _unplanned(goal: Goal, planned: Planned, seconds: dict[str, float]) -> Outco
 
 def _outcome(
     goal: Goal,
+    *,
     prepared: Prepared,
     planned: Planned,
     built: Built,

@@ -1,4 +1,4 @@
-"""The merge queue: in memory first; an integrator agent only for a real conflict, and its result is checked for losses."""
+"""The merge queue: in memory first; an integrator only for a real conflict, and its result is checked for loss."""
 
 from __future__ import annotations
 
@@ -65,7 +65,14 @@ class Integrator:
         seconds = round(services.clock.monotonic() - began, 4)
         if isinstance(outcome, Merged):
             hub.set_ref("refs/swarm/integrated", outcome.commit)
-            services.say("merge.done", task=given.task, text="clean", how="clean", seconds=seconds, commit=outcome.commit)
+            services.say(
+                "merge.done",
+                task=given.task,
+                text="clean",
+                how="clean",
+                seconds=seconds,
+                commit=outcome.commit,
+            )
             return MergeTried(merged=outcome, seconds=seconds)
         paths = [file.path for file in outcome.files]
         services.say("merge.conflict", task=given.task, text=", ".join(paths), conflicts=paths)
@@ -82,7 +89,12 @@ class Integrator:
 
         async def gates(saved: Saved, number: int) -> Examined:
             examine = ResolutionGiven(
-                merge=given, resolved=saved.checkpoint, conflicted=tried.conflicted, paths=paths, spec=spec, number=number
+                merge=given,
+                resolved=saved.checkpoint,
+                conflicted=tried.conflicted,
+                paths=paths,
+                spec=spec,
+                number=number,
             )
             return await self._durable.step(f"{spec.label}:gates:{number}", self._examine, examine)
 
@@ -96,7 +108,9 @@ class Integrator:
         )
         tip = await self._durable.step(f"merge:{task.id}:resolved", self._commit, resolved)
         seconds = round(tried.seconds + result.seconds, 3)
-        return Integrated(record=_record(task, MergeHow.INTEGRATOR, tip.commit, seconds, paths), reports=(report,))
+        return Integrated(
+            record=_record(task, MergeHow.INTEGRATOR, tip.commit, seconds, paths), reports=(report,)
+        )
 
     def _spec(self, task: Task, conflicted: str, prompt: str) -> AgentSpec:
         limits = self._goal.limits
@@ -120,7 +134,9 @@ class Integrator:
         lost = await asyncio.to_thread(self._losses, given)
         if lost:
             for finding in lost:
-                self._services.say("merge.rejected", task=given.merge.task, text=f"{finding.path}: {finding.detail}")
+                self._services.say(
+                    "merge.rejected", task=given.merge.task, text=f"{finding.path}: {finding.detail}"
+                )
             return Examined(findings=tuple(f"{f.path}: {f.rule}: {f.detail}" for f in lost))
         examine = ExamineGiven(
             plan=self._plan,
@@ -137,16 +153,21 @@ class Integrator:
     def _losses(self, given: ResolutionGiven) -> tuple[GuardFinding, ...]:
         hub, merge = self._services.hub, given.merge
         base = hub.merge_base(merge.ours, merge.theirs)
-        touched = {path for _, path in hub.changed(given.conflicted, given.resolved)} | set(given.paths)
-        paths = sorted(touched)
-        sides = [hub.read_many(c, paths) for c in (base, merge.ours, merge.theirs, given.conflicted, given.resolved)]
-        return resolution_findings(*sides, conflicted=given.paths)
+        pairs = ((base, merge.ours), (base, merge.theirs), (given.conflicted, given.resolved))
+        paths = sorted({path for a, b in pairs for _, path in hub.changed(a, b)} | set(given.paths))
+        sides = [
+            hub.read_many(c, paths)
+            for c in (base, merge.ours, merge.theirs, given.conflicted, given.resolved)
+        ]
+        return resolution_findings(*sides)
 
     async def _commit(self, given: ResolvedGiven) -> Tip:
         def work() -> str:
             hub = self._services.hub
             message = f"merge {given.task}: {given.title}\n"
-            commit = hub.commit_tree(hub.tree(given.resolved), parents=[given.ours, given.theirs], message=message)
+            commit = hub.commit_tree(
+                hub.tree(given.resolved), parents=[given.ours, given.theirs], message=message
+            )
             hub.set_ref("refs/swarm/integrated", commit)
             return commit
 
@@ -166,5 +187,7 @@ class ResolutionGiven(Value):
     number: int
 
 
-def _record(task: Task, how: MergeHow, commit: str, seconds: float, conflicts: tuple[str, ...]) -> MergeRecord:
+def _record(
+    task: Task, how: MergeHow, commit: str, seconds: float, conflicts: tuple[str, ...]
+) -> MergeRecord:
     return MergeRecord(task=task.id, how=how, commit=commit, seconds=seconds, conflicts=conflicts)

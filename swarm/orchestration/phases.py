@@ -32,10 +32,10 @@ class Phases:
         self.seconds[phase] = round(max(0.0, ended.at - began.at), 3)
         return result
 
-    async def _start(self, given: Nothing) -> Moment:
+    async def _start(self, _: Nothing) -> Moment:
         self._services.say("phase.started", text=self._phase, phase=self._phase)
         return Moment(at=self._services.elapsed())
 
-    async def _end(self, given: Nothing) -> Moment:
+    async def _end(self, _: Nothing) -> Moment:
         self._services.say("phase.finished", text=self._phase, phase=self._phase)
         return Moment(at=self._services.elapsed())

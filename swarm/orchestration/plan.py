@@ -36,9 +36,11 @@ async def plan(services: Services, durable: Durable, goal: Goal, prepared: Prepa
         _announce(services, planned.plan)
         return Nothing()
 
-    async def approval(given: Nothing) -> Nothing:
+    async def approval(_: Nothing) -> Nothing:
         if not services.approved():
-            raise WaitingFault("the plan waits for your approval", remedy=f"Resume with: swarm resume {goal.run}")
+            raise WaitingFault(
+                "the plan waits for your approval", remedy=f"Resume with: swarm resume {goal.run}"
+            )
         return Nothing()
 
     await durable.step("plan:announce", announce, planned)
@@ -59,19 +61,21 @@ async def _made(services: Services, durable: Durable, goal: Goal, prepared: Prep
         Message(role="system", content=services.skill(Role.PLANNER)),
         Message(role="user", content=planning_request_text(goal.text, prepared.brief)),
     )
-    usage, seconds, problems, drift = Usage(), 0.0, (), 0
+    usage, seconds, drift = Usage(), 0.0, 0
+    problems: tuple[str, ...] = ()
+    reports: tuple[TaskReport, ...] = ()
     for turn in range(1, TRIES + 1):
         asked = AskGiven(role=Role.PLANNER, place=PLACE, turn=turn, messages=messages, response_schema=schema)
         answered = await durable.step(f"plan:ask:{turn}", activities.ask, asked)
         usage, seconds = usage + answered.reply.usage, seconds + answered.seconds
         drift += answered.reply.drift
         made = read_plan(answered.reply.content, goal, prepared.brief)
-        report = _report(turn, usage, seconds, drift, done=isinstance(made, Plan))
+        reports = (_report(turn, usage, seconds, drift, done=isinstance(made, Plan)),)
         if isinstance(made, Plan):
-            return Planned(plan=made, reports=(report,))
+            return Planned(plan=made, reports=reports)
         problems = made
         messages = corrected(messages, answered.reply, problems)
-    return Planned(problems=problems, reports=(report,))
+    return Planned(problems=problems, reports=reports)
 
 
 def read_plan(text: str, goal: Goal, brief: Brief) -> Plan | tuple[str, ...]:

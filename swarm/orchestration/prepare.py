@@ -27,4 +27,6 @@ def _mirror(services: Services, goal: Goal) -> Prepared:
     hub.mirror(Path(goal.repository), goal.base)
     hub.set_ref("refs/swarm/base", goal.base)
     paths = hub.paths(goal.base)
-    return Prepared(base=goal.base, brief=brief(goal.base, paths, lambda some: hub.read_many(goal.base, some)))
+    return Prepared(
+        base=goal.base, brief=brief(goal.base, paths, lambda some: hub.read_many(goal.base, some))
+    )

@@ -10,7 +10,7 @@ from swarm.agents.loop import run_agent
 from swarm.agents.prompts import fixer_prompt, judge_prompt
 from swarm.agents.services import Services
 from swarm.agents.single import AskGiven, SingleActivities, corrected
-from swarm.agents.values import AgentResult, AgentSpec, Examined, Saved
+from swarm.agents.values import AgentSpec, Examined, Saved
 from swarm.domain.base import Nothing, Value
 from swarm.domain.conversation import Message, Usage
 from swarm.domain.evidence import CheckReport
@@ -133,7 +133,9 @@ class Review:
         schema, place = json.dumps(judge_schema()), f"round-{number}"
         usage, seconds, drift, verdict, turn = Usage(), 0.0, 0, None, 0
         for turn in range(1, JUDGE_TRIES + 1):
-            asked = AskGiven(role=Role.JUDGE, place=place, turn=turn, messages=messages, response_schema=schema)
+            asked = AskGiven(
+                role=Role.JUDGE, place=place, turn=turn, messages=messages, response_schema=schema
+            )
             answered = await self._durable.step(f"judge:{number}:ask:{turn}", self._single.ask, asked)
             usage, seconds = usage + answered.reply.usage, seconds + answered.seconds
             drift += answered.reply.drift
@@ -145,7 +147,13 @@ class Review:
         status = TaskStatus.DONE if verdict else TaskStatus.FAILED
         self._reports.append(
             TaskReport(
-                task=place, role=Role.JUDGE, status=status, turns=turn, seconds=seconds, usage=usage, drift=drift
+                task=place,
+                role=Role.JUDGE,
+                status=status,
+                turns=turn,
+                seconds=seconds,
+                usage=usage,
+                drift=drift,
             )
         )
         return verdict
@@ -156,11 +164,14 @@ class Review:
     def _prompt_now(self, checks: CheckReport) -> str:
         hub = self._services.hub
         paths = [path for letter, path in hub.changed(self._base, checks.commit) if letter != "D"]
-        files = {path: data.decode("utf-8", "replace") for path, data in hub.read_many(checks.commit, paths).items()}
+        files = {
+            path: data.decode("utf-8", "replace")
+            for path, data in hub.read_many(checks.commit, paths).items()
+        }
         whole = files if sum(map(len, files.values())) <= WHOLE_FILES_LIMIT else {}
         stat = hub.diff(self._base, checks.commit, stat=True)
         diff = "" if whole else hub.diff(self._base, checks.commit)
-        return judge_prompt(self._goal, self._plan, checks, stat, diff, whole)
+        return judge_prompt(self._goal, self._plan, checks, stat=stat, diff=diff, files=whole)
 
     async def _fix(self, number: int, best: Round, problems: tuple[str, ...]) -> str:
         spec = self._fixer(number, best, problems)
@@ -186,8 +197,12 @@ class Review:
 
     async def _examine(self, given: CheckGiven) -> Examined:
         report = await self._examiner.check(given)
-        findings = tuple(f"{c.name} `{c.command}` (exit code {c.exit_code}):\n{c.output}" for c in report.failures)
-        return Examined(findings=findings, checks=report.checks, seconds=sum(c.seconds for c in report.checks))
+        findings = tuple(
+            f"{c.name} `{c.command}` (exit code {c.exit_code}):\n{c.output}" for c in report.failures
+        )
+        return Examined(
+            findings=findings, checks=report.checks, seconds=sum(c.seconds for c in report.checks)
+        )
 
     async def _commit(self, given: FixGiven) -> Tip:
         def work() -> str:
@@ -236,7 +251,9 @@ class Review:
         return Nothing()
 
     async def _tell_rollback(self, given: Round) -> Nothing:
-        self._services.say("round.rolled-back", text=f"round {given.number} lowered the score", round=given.number)
+        self._services.say(
+            "round.rolled-back", text=f"round {given.number} lowered the score", round=given.number
+        )
         return Nothing()
 
     async def _point(self, given: Tip) -> Nothing:

@@ -11,6 +11,7 @@ from swarm.agents.services import Services
 from swarm.agents.values import AgentResult, AgentSpec, Examined, Saved
 from swarm.domain.base import Nothing
 from swarm.domain.conversation import Usage
+from swarm.domain.events import EventKind
 from swarm.domain.evidence import Evidence
 from swarm.domain.goal import Goal
 from swarm.domain.plan import Task
@@ -29,7 +30,9 @@ async def run_task(services: Services, durable: Durable, given: object) -> TaskR
     return await TaskRun(services, durable, TaskGiven.model_validate(given)).run()
 
 
-def sandbox_spec(services: Services, goal: Goal, name: str, commit: str, setup: tuple[str, ...]) -> SandboxSpec:
+def sandbox_spec(
+    services: Services, goal: Goal, name: str, commit: str, setup: tuple[str, ...]
+) -> SandboxSpec:
     """The sandbox of that name for this run."""
     return SandboxSpec(
         name=f"swarm-{goal.run}-{name}",
@@ -75,7 +78,7 @@ class TaskRun:
         for attempt in range(1, ATTEMPTS + 1):
             spec = self._spec(attempt, previous)
             await self._durable.step(f"announce:{attempt}", self._announce, Name(name=spec.label))
-            result = await self._attempt(spec, attempt, results[-1].turns if results else 0)
+            result = await self._attempt(spec, results[-1].turns if results else 0)
             results.append(result)
             await self._durable.step(f"remove:{attempt}", self._remove, Name(name=spec.sandbox.name))
             if result.finished:
@@ -83,7 +86,7 @@ class TaskRun:
             previous = f"It ended because {result.why}. Its report: {result.report or 'none'}."
         return await self._failed(results)
 
-    async def _attempt(self, spec: AgentSpec, attempt: int, turns_before: int) -> AgentResult:
+    async def _attempt(self, spec: AgentSpec, turns_before: int) -> AgentResult:
         async def gates(saved: Saved, number: int) -> Examined:
             given = ExamineGiven(
                 plan=self._given.plan,
@@ -117,8 +120,10 @@ class TaskRun:
             command_seconds=limits.command_seconds,
         )
 
-    async def _announce(self, given: Name) -> Nothing:
-        self._services.say("task.started", task=self._task.id, text=self._task.title, role=self._task.role.value)
+    async def _announce(self, _: Name) -> Nothing:
+        self._services.say(
+            "task.started", task=self._task.id, text=self._task.title, role=self._task.role.value
+        )
         return Nothing()
 
     async def _remove(self, given: Name) -> Nothing:
@@ -164,14 +169,16 @@ class TaskRun:
         return TaskResult(base=self._given.base, report=report)
 
     async def _finished(self, report: TaskReport) -> Nothing:
-        kind = "task.finished" if report.status is TaskStatus.DONE else "task.failed"
+        kind: EventKind = "task.finished" if report.status is TaskStatus.DONE else "task.failed"
         text = report.why or f"{report.turns} turns, {report.seconds:.0f} s"
         self._services.say(
             kind, task=report.task, text=text, role=report.role, turns=report.turns, seconds=report.seconds
         )
         return Nothing()
 
-    def _report(self, results: list[AgentResult], status: TaskStatus, evidence: Evidence | None) -> TaskReport:
+    def _report(
+        self, results: list[AgentResult], status: TaskStatus, evidence: Evidence | None
+    ) -> TaskReport:
         return TaskReport(
             task=self._task.id,
             role=self._task.role,

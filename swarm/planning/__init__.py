@@ -1,1 +1,1 @@
-"""From blueprint to plan: parsing, partition, cost, contracts as code, scheduling. Pure functions over domain values."""
+"""From blueprint to plan: parsing, partition, cost, contracts as code, scheduling; pure functions over the domain."""

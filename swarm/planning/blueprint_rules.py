@@ -12,7 +12,14 @@ from pathlib import PurePosixPath
 import networkx as nx
 
 from swarm.domain.blueprint import Blueprint, FileSpec, FileState, Use
-from swarm.planning.paths import folders, is_javascript, is_python, is_test, module_name, path_problem
+from swarm.planning.paths import (
+    folders,
+    is_javascript,
+    is_python,
+    is_test,
+    module_name,
+    path_problem,
+)
 from swarm.planning.symbol_rules import field_order_problems, name_problems, symbol_problems
 from swarm.planning.symbols import Defined, complete_uses, defined_names
 
@@ -99,7 +106,7 @@ def _state_problems(file: FileSpec, existing: frozenset[str]) -> Iterator[str]:
     elif file.state is not FileState.NEW and not there:
         near = get_close_matches(file.path, sorted(existing), n=2)
         hint = f"; near: {', '.join(near)}" if near else ""
-        yield f"{file.path}, state: it says {file.state.value}, but there is no such file{hint}; say new or mend the path."
+        yield f"{file.path}, state: it says {file.state.value}, but there is no such file{hint}; say new or mend it."
 
 
 def _use_problems(
@@ -119,7 +126,9 @@ def _use_problems(
 
 
 def _unknown_symbols(file: FileSpec, use: Use, spec: FileSpec, defined: Defined) -> Iterator[str]:
-    own = {s.name for s in spec.symbols} | {n for u in spec.uses for n in u.symbols if spec.path.endswith("__init__.py")}
+    own = {s.name for s in spec.symbols} | {
+        n for u in spec.uses for n in u.symbols if spec.path.endswith("__init__.py")
+    }
     if spec.state is not FileState.NEW or not is_python(spec.path):
         return
     for name in use.symbols:
@@ -148,7 +157,7 @@ def _test_problems(blueprint: Blueprint) -> Iterator[str]:
         if test in files:
             yield f"{test}, tests: a file can't be its own test."
         if (is_python(test) or is_javascript(test)) and not is_test(test):
-            yield f"{test}, tests: test runners don't collect this name; call it `test_<module>.py` or `<module>.test.js`."
+            yield f"{test}, tests: test runners don't collect it; name it `test_<module>.py` or `<module>.test.js`."
     yield from _same_names(sorted({*owners, *(f.path for f in blueprint.files if is_test(f.path))}))
 
 

@@ -48,8 +48,8 @@ _TABLE = {
     "types": "MappingProxyType ModuleType SimpleNamespace TracebackType",
     "typing": (
         "Annotated Any AnyStr BinaryIO ClassVar Concatenate Final Generic IO Literal LiteralString NamedTuple Never "
-        "NewType NoReturn NotRequired Optional ParamSpec Protocol Required Self SupportsFloat SupportsIndex SupportsInt "
-        "TextIO Text Type TypeAlias TypeGuard TypeVar TypedDict Union Unpack cast final overload override "
+        "NewType NoReturn NotRequired Optional ParamSpec Protocol Required Self SupportsFloat SupportsIndex "
+        "SupportsInt TextIO Text Type TypeAlias TypeGuard TypeVar TypedDict Union Unpack cast final overload override "
         "runtime_checkable Dict FrozenSet List Set Tuple DefaultDict Deque"
     ),
     "unittest": "TestCase",
@@ -70,7 +70,9 @@ _SUBMODULES = frozenset(
         "urllib.request", "wsgiref.simple_server", "wsgiref.types", "xml.etree", "xml.etree.ElementTree",
     }
 )  # fmt: skip
-_CLASS_ATTRIBUTES = {"datetime": frozenset({"datetime", "date", "timedelta", "time", "timezone", "tzinfo", "UTC"})}
+_CLASS_ATTRIBUTES = {
+    "datetime": frozenset({"datetime", "date", "timedelta", "time", "timezone", "tzinfo", "UTC"})
+}
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class Import:
 
 def is_standard(module: str) -> bool:
     """Whether a dotted module belongs to the standard library."""
-    return module.split(".")[0] in sys.stdlib_module_names
+    return module.split(".", maxsplit=1)[0] in sys.stdlib_module_names
 
 
 def is_type_variable(name: str) -> bool:

@@ -230,12 +230,13 @@ def _uses(value: object) -> list[object]:
         value = [{"path": path, "symbols": symbols} for path, symbols in value.items()]
     merged: dict[str, list[str]] = {}
     for item in _listed(value):
-        if isinstance(item, str):
-            path, _, names = item.partition(":")
-            item = {"path": path, "symbols": names.split(",")}
-        if not isinstance(item, Mapping):
+        if isinstance(item, Mapping):
+            raw = _renamed(item, "use", Use.model_fields)
+        elif isinstance(item, str):
+            path, _, rest = item.partition(":")
+            raw = {"path": path, "symbols": rest.split(",")}
+        else:
             continue
-        raw = _renamed(item, "use", Use.model_fields)
         names = merged.setdefault(_path(raw.get("path")), [])
         names.extend(n for n in (_used_name(s) for s in _listed(raw.get("symbols"))) if n and n not in names)
     return [{"path": path, "symbols": names} for path, names in merged.items()]

@@ -9,7 +9,9 @@ from pathlib import PurePosixPath
 SOURCE_ROOTS = frozenset({"src", "lib", "python"})
 TEST_FOLDERS = frozenset({"tests", "test", "__tests__", "spec"})
 NO_PACKAGES = SOURCE_ROOTS | TEST_FOLDERS | {"docs", "scripts", "examples", "benchmarks", "bin"}
-ENTRY_STEMS = frozenset({"__main__", "main", "cli", "app", "wsgi", "asgi", "manage", "run", "router", "routes", "urls"})
+ENTRY_STEMS = frozenset(
+    {"__main__", "main", "cli", "app", "wsgi", "asgi", "manage", "run", "router", "routes", "urls"}
+)
 _JS = frozenset({".js", ".mjs", ".cjs", ".jsx", ".ts", ".tsx", ".mts"})
 _DOCUMENTS = frozenset({".md", ".rst", ".txt", ".adoc"})
 _PY_TEST = re.compile(r"^(test_.*|.*_test)\.py$")
@@ -124,12 +126,15 @@ def path_problem(path: str) -> str:
         (not path.strip(), "is empty"),
         (bool(_CONTROL.search(path)), "holds a control character"),
         ("\\" in path, "holds a backslash; write folders with /"),
-        (path.startswith(("/", "~")) or bool(re.match(r"^[A-Za-z]:", path)), "is not relative to the repository"),
+        (
+            path.startswith(("/", "~")) or bool(re.match(r"^[A-Za-z]:", path)),
+            "is not relative to the repository",
+        ),
         (".." in parts, "leaves the repository through `..`"),
         (any(p in ("", ".") for p in parts), "has an empty or `.` folder in it"),
         (any(p.lower() == ".git" for p in parts), "lies in `.git`"),
         (any(p != p.strip() for p in parts), "has white space at the edge of a name"),
         (len(path) > 200, "is longer than 200 characters"),
-        (bool(set(path) & set('*?"<>|:')), "holds one of * ? \" < > | :"),
+        (bool(set(path) & set('*?"<>|:')), 'holds one of * ? " < > | :'),
     )
     return next((text for bad, text in checks if bad), "")

@@ -157,7 +157,9 @@ def symbol_names(symbol: Symbol) -> Names:
         found = _class_names(symbol)
     else:
         found = Names()
-    return Names(*(frozenset(n for n in part if n != symbol.name) for part in (found.live, found.quiet, found.called)))
+    return Names(
+        *(frozenset(n for n in part if n != symbol.name) for part in (found.live, found.quiet, found.called))
+    )
 
 
 def _class_names(symbol: Symbol) -> Names:

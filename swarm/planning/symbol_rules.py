@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import keyword
-import re
 from collections.abc import Iterator, Sequence
 
 from swarm.domain.blueprint import Blueprint, FileSpec, FileState, Symbol, SymbolKind
@@ -25,8 +24,6 @@ from swarm.planning.signatures import (
     unannotated,
 )
 from swarm.planning.symbols import Defined
-
-_REQUIREMENT_NAME = re.compile(r"^[A-Za-z0-9._-]+")
 
 
 def symbol_problems(path: str, symbols: Sequence[Symbol]) -> tuple[str, ...]:
@@ -124,7 +121,13 @@ def _field_problems(text: str, *, enum: bool) -> Iterator[str]:
 
 def field_order_problems(blueprint: Blueprint) -> Iterator[str]:
     """A model's field without default after one with a default, inherited ones included."""
-    models = {s.name: s for f in blueprint.files if is_python(f.path) for s in f.symbols if s.kind is SymbolKind.MODEL}
+    models = {
+        s.name: s
+        for f in blueprint.files
+        if is_python(f.path)
+        for s in f.symbols
+        if s.kind is SymbolKind.MODEL
+    }
     for file in blueprint.files:
         for symbol in file.symbols if is_python(file.path) else ():
             if symbol.kind is SymbolKind.MODEL and (late := late_field(symbol, models)):
@@ -169,12 +172,11 @@ def name_problems(file: FileSpec, defined: Defined, dependencies: Sequence[str])
     if not is_python(file.path) or is_test(file.path) or file.state is not FileState.NEW:
         return
     own = {s.name for s in file.symbols} | {n for u in file.uses for n in u.symbols}
-    packages = {_package(d) for d in dependencies}
     for symbol in file.symbols:
         for chain in _chains(symbol):
             if root(chain) in own or root(chain) in BUILTINS or is_type_variable(root(chain)):
                 continue
-            if problem := _name_problem(chain, defined, packages):
+            if problem := _name_problem(chain, defined, outside=bool(dependencies)):
                 yield f"{file.path}, symbol `{symbol.name}`: {problem}."
 
 
@@ -186,26 +188,19 @@ def _chains(symbol: Symbol) -> list[str]:
     return sorted(names | {r for r in symbol.raises if r.isidentifier()})
 
 
-def _name_problem(chain: str, defined: Defined, packages: set[str]) -> str:
+def _name_problem(chain: str, defined: Defined, *, outside: bool) -> str:
+    """The end of a sentence; `outside` says that the blueprint has packages that a dotted name may belong to."""
     places = defined.get(root(chain), ())
     if len(places) == 1 or well_known(chain):
         return ""
     if places:
         return f"`{chain}` is defined in {' and '.join(places)}; say in uses which one is meant"
-    outside = foreign(chain)
-    if outside is None:
+    if foreign(chain) is None:
         return (
             f"`{chain}` is defined nowhere; define it in a file, or write a library's name with its module, "
             "like `decimal.Decimal`"
         )
-    if root(outside.module).replace("_", "-").lower() in packages:
-        return ""
-    return f"`{chain}` is of a package that dependencies doesn't list"
-
-
-def _package(requirement: str) -> str:
-    found = _REQUIREMENT_NAME.match(requirement.strip())
-    return found.group(0).replace("_", "-").lower() if found else ""
+    return "" if outside else f"`{chain}` is of a package that dependencies doesn't list"
 
 
 def _short(text: str) -> str:

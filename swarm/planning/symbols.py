@@ -87,6 +87,5 @@ def crossing(files: Mapping[str, FileSpec], wanted: Iterable[tuple[str, str]]) -
             if other in own:
                 queue.append((path, other))
             queue.extend((u.path, other) for u in files[path].uses if other in u.symbols)
-    return {
-        path: tuple(s.name for s in files[path].symbols if (path, s.name) in seen) for path in sorted({p for p, _ in seen})
-    }
+    paths = sorted({path for path, _ in seen})
+    return {path: tuple(s.name for s in files[path].symbols if (path, s.name) in seen) for path in paths}

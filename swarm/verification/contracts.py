@@ -123,10 +123,8 @@ def _compare(expected: Function | None, node: Function, name: str, *, owner: str
     if not problems:
         return []
     label = f"{owner}.{name}" if owner else name
-    return [
-        f":{node.lineno}: `{label}` departs from its contract: {'; '.join(problems)}. "
-        f"Expected `{one_line(expected)}`, found `{one_line(node)}`."
-    ]
+    what = f":{node.lineno}: `{label}` departs from its contract: {'; '.join(problems)}."
+    return [f"{what} Expected `{one_line(expected)}`, found `{one_line(node)}`."]
 
 
 def _method_findings(
@@ -144,10 +142,8 @@ def _method_findings(
         return []  # a plain attribute serves a property's readers, and `get = _get` may hold anything
     if expected.name == "__init__" and is_synthesised(index, cls):
         return []  # made from the fields, which are checked by themselves
-    return [
-        f":{cls.lineno}: method `{expected.name}` of class `{cls.name}` is missing in this file; "
-        f"the contract expects `{one_line(expected)}`."
-    ]
+    where = f":{cls.lineno}: method `{expected.name}` of class `{cls.name}` is missing in this file"
+    return [f"{where}; the contract expects `{one_line(expected)}`."]
 
 
 # --- constants
@@ -185,7 +181,7 @@ def _is_exception(index: ModuleIndex, node: ast.ClassDef) -> bool:
 
 
 def _base_findings(index: ModuleIndex, symbol: Symbol, node: ast.ClassDef) -> list[str]:
-    if symbol.kind is SymbolKind.MODEL or has_outside_base(index, node) and symbol.kind is SymbolKind.ERROR:
+    if symbol.kind is SymbolKind.MODEL or (has_outside_base(index, node) and symbol.kind is SymbolKind.ERROR):
         return []
     expected = _class_line(symbol.signature)
     if expected is None:
@@ -193,7 +189,7 @@ def _base_findings(index: ModuleIndex, symbol: Symbol, node: ast.ClassDef) -> li
     known = chain(index, node) | {node.name}
     missing = [b for b in base_names(expected) if b not in _FREE_BASES and b not in known]
     return [
-        f":{node.lineno}: class `{node.name}` does not derive from `{base}`; the contract expects {_expected_class(symbol)}."
+        f":{node.lineno}: class `{node.name}` does not derive from `{base}`; expected {_expected_class(symbol)}."
         for base in missing
     ]
 
@@ -267,14 +263,16 @@ def _field_problems(index: ModuleIndex, node: ast.ClassDef, want: Field, have: F
 
 def _stubs(path: str, tree: ast.Module) -> tuple[str, ...]:
     """What the scaffold wrote and nobody has replaced."""
-    found = []
-    for function in (n for n in ast.walk(tree) if isinstance(n, Function)):
-        for node in function.body:
-            if isinstance(node, ast.Raise) and _is_contract_stub(node.exc):
-                found.append(
-                    f"{path}:{node.lineno}: `{function.name}` is still the contract's stub: implement it."
-                )
-    return tuple(found)
+    functions = (n for n in ast.walk(tree) if isinstance(n, Function))
+    raises = (
+        (f.name, n)
+        for f in functions
+        for n in f.body
+        if isinstance(n, ast.Raise) and _is_contract_stub(n.exc)
+    )
+    return tuple(
+        f"{path}:{n.lineno}: `{name}` is still the contract's stub: implement it." for name, n in raises
+    )
 
 
 def _is_contract_stub(raised: ast.expr | None) -> bool:

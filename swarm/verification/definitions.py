@@ -59,8 +59,8 @@ class Definition:
     """One name, all its definitions in the file together (overloads, property and setter).
 
     `digest` is blind to white space, quotes and trailing commas; `lines` counts its significant lines; `stub` says how
-    a function's body does nothing (`pass`, `...`, `raise`, `return`, `docstring`, `empty`, `todo`; empty string: it does
-    something); `intended` that such a body has its reason (abstract, overload, override, said in words).
+    a function's body does nothing (`pass`, `...`, `raise`, `return`, `docstring`, `empty`, `todo`; empty string: it
+    does something); `intended` that such a body has its reason (abstract, overload, override, said in words).
     """
 
     name: str
@@ -93,7 +93,7 @@ def squash(line: str) -> str:
 
 
 def significant(text: str) -> Counter[str]:
-    """The lines that carry meaning, squashed: at least four word characters, and no import (judged by use, not text)."""
+    """The lines that carry meaning, squashed: four word characters or more, and no import (judged by use)."""
     return Counter(
         squash(x) for x in text.split("\n") if len(re.sub(r"\W", "", x)) >= 4 and not _IMPORT.match(x)
     )

@@ -129,7 +129,7 @@ def _clean_lost(file: _File) -> Iterator[GuardFinding]:
                 rule="clean-lost",
                 path=file.path,
                 detail=f"{len(undone)} of {len(added | removed)} lines that merged cleanly from {who} are undone, "
-                f"such as `{sorted(undone)[0][:60]}`",
+                f"e.g. `{min(undone)[:60]}`",
             )
 
 
@@ -192,5 +192,7 @@ def _hollow(file: _File, family: Family) -> Iterator[GuardFinding]:
             rule="placeholder", path=file.path, detail=f"`{result.name}` lost its body: write it out"
         )
     elif expected >= _COLLAPSE_FROM and result.size <= _COLLAPSED * expected:
-        detail = f"`{result.name}` shrank from {expected} significant lines to {result.size}: bring back what is missing"
+        detail = (
+            f"`{result.name}` shrank from {expected} significant lines to {result.size}: bring the rest back"
+        )
         yield GuardFinding(rule="collapsed", path=file.path, detail=detail)

@@ -17,7 +17,7 @@ _ENUMS = {"Enum", "IntEnum", "StrEnum", "Flag", "IntFlag"}
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """An attribute of a class: canonical annotation (empty where there is none), and whether callers may leave it out."""
+    """An attribute of a class: its canonical annotation (empty for none), and whether callers may leave it out."""
 
     annotation: str
     optional: bool

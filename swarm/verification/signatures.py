@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from swarm.verification.annotations import compatible, normalise
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+_DECORATOR = re.compile(r"(@[\w.]+(?:\([^()\n]*\))?)[ \t]+(?=@|async\b|def\b)")
 _CONTEXT = re.compile(r"^(?:Iterator|Iterable|Generator)\[(.*)\]$")
 _ASYNC_CONTEXT = re.compile(r"^(?:AsyncIterator|AsyncIterable|AsyncGenerator)\[(.*?)(?:, None)?\]$")
 
@@ -29,8 +30,12 @@ class Parameter:
 
 
 def parse_function(signature: str) -> Function | None:
-    """A contract's `def` line as syntax; `def`, the colon and the body may be missing. None where it is no Python."""
-    text = signature.strip().rstrip(":").removesuffix("...").rstrip().rstrip(":")
+    """A contract's `def` line as syntax; `def`, the colon and the body may be missing. None where it is no Python.
+
+    Decorators may stand on the same line, as in `@property def name(self) -> str`.
+    """
+    text = _DECORATOR.sub(r"\1\n", signature.strip())
+    text = text.rstrip(":").removesuffix("...").rstrip().rstrip(":")
     for head in ("", "def "):
         for tail in (": ...", ""):
             try:
@@ -57,7 +62,7 @@ def one_line(node: Function) -> str:
 def differences(expected: Function, found: Function, *, owner: str = "") -> tuple[str, ...]:
     """What a caller by the contract would trip over, one phrase each; empty when the signature is kept.
 
-    `owner` is the class of a method: its `self` or `cls` doesn't count. Further optional parameters at the end are fine.
+    `owner` is the class of a method: its `self` or `cls` doesn't count. More optional parameters at the end are fine.
     """
     problems: list[str] = []
     wants_async, is_async = (isinstance(f, ast.AsyncFunctionDef) for f in (expected, found))

@@ -25,7 +25,7 @@ _LEFT_OUT = re.compile(
         (TODO|FIXME)\b.*\b(implement|finish|complete|fill|write)\b
         | (\.\.\.|…)\s*\(?(the\s+)?(rest|existing|remaining|other|omitted|unchanged|same|previous|keep)\b
         | (the\s+)?(rest|remainder)\s+of\s+(the\s+|this\s+)?(code|file|class|function|module|implementation|methods)\b
-        | (existing|remaining|previous)\s+(code|methods|functions|implementation|tests)\s+(here|goes|stays?|unchanged|remains?)
+        | (existing|remaining|previous)\s+(code|methods|functions|tests)\s+(here|goes|stays?|unchanged|remains?)
     )"""
 )
 _STUB_LINE = re.compile(
@@ -107,7 +107,7 @@ _FORMATS = {".json": _json_fault, ".toml": _toml_fault, ".yaml": _yaml_fault, ".
 
 
 def conflict_markers(text: str) -> tuple[int, ...]:
-    """The lines (from 1) of git's conflict markers; `=======` counts only between two of them (it underlines titles)."""
+    """The lines (from 1) of git's conflict markers; `=======` counts only between two (elsewhere it underlines)."""
     found: list[int] = []
     separators: list[int] = []
     for number, line in enumerate(text.split("\n"), start=1):
@@ -155,7 +155,7 @@ _STUBS = {
 
 
 def is_placeholder(definition: Definition, *, lenient: bool = False) -> bool:
-    """Whether its body was left to be written: one with a reason to be empty was not; `lenient` is for fakes in tests."""
+    """Whether its body was left to be written: one with a reason was not; `lenient` is for fakes in tests."""
     if definition.stub in ("", "return", "empty"):
         return False  # `() => {}` and a bare `return` are common, complete functions
     if definition.stub == "todo":
@@ -175,7 +175,7 @@ def new_left_outs(result: bytes, *parents: bytes) -> list[tuple[int, str]]:
 
 
 def new_stub_lines(result: bytes, *parents: bytes) -> list[tuple[int, str]]:
-    """As `new_left_outs`, with the statements that stub a body: for merges, where every such line must have a parent."""
+    """As `new_left_outs`, with the statements that stub a body: for merges, where such a line needs a parent."""
     known = {squash(line) for parent in parents for line in parent.decode("utf-8", "replace").split("\n")}
     lines = enumerate(result.decode("utf-8", "replace").split("\n"), start=1)
     hits = ((n, x) for n, x in lines if _LEFT_OUT.match(x) or _STUB_LINE.match(x))

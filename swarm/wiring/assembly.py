@@ -20,7 +20,7 @@ from swarm.adapters.sandbox.docker import DockerSandboxes
 from swarm.adapters.telemetry import EventLog
 from swarm.agents.services import Services
 from swarm.agents.workspace import Workspaces
-from swarm.config.assets import asset_folder, skill
+from swarm.config.assets import assets_root, skill
 from swarm.config.settings import Settings
 from swarm.domain.events import Event
 from swarm.domain.plan import Role
@@ -29,7 +29,7 @@ from swarm.domain.redaction import Redactor
 from swarm.domain.report import RunRecord
 from swarm.orchestration.goal import GOAL_FLOW, run_goal
 from swarm.orchestration.task import TASK_FLOW, run_task
-from swarm.ports import Model, Sandboxes
+from swarm.ports import Flow, Model, Sandboxes
 
 Listener = Callable[[Event], None]
 
@@ -65,8 +65,8 @@ def assemble(
     gate = StopGate()
     hub = BareHub(folder / "hub.git")
     repository = UserRepository.open(Path(record.goal.repository))
-    containers = sandboxes or DockerSandboxes(asset_folder("sandboxes"))
-    journal = journaled(settings, record, folder, redactor, events, model)
+    containers = sandboxes or DockerSandboxes(assets_root())
+    journal = journaled(settings, record, folder, redactor, events, model=model)
     started = clock.monotonic()
     services = Services(
         run=record.run,
@@ -83,13 +83,22 @@ def assemble(
         approved=lambda: approved,
         max_output_tokens=settings.max_output_tokens,
     )
-    flows = {GOAL_FLOW: functools.partial(run_goal, services), TASK_FLOW: functools.partial(run_task, services)}
+    flows: dict[str, Flow] = {
+        GOAL_FLOW: functools.partial(run_goal, services),
+        TASK_FLOW: functools.partial(run_task, services),
+    }
     engine = DbosEngine(folder, flows, gate, run=record.run)
     return Assembly(services, engine, gate, journal, hub, repository, containers)
 
 
 def journaled(
-    settings: Settings, record: RunRecord, folder: Path, redactor: Redactor, events: EventLog, model: Model | None
+    settings: Settings,
+    record: RunRecord,
+    folder: Path,
+    redactor: Redactor,
+    events: EventLog,
+    *,
+    model: Model | None,
 ) -> JournaledModel:
     """The model as a run sees it: journal, then budget, then recording, then the endpoint or a replay.
 
@@ -98,10 +107,16 @@ def journaled(
     path = folder / "journal.jsonl"
     inner = model or endpoint(settings, record, events)
     if record.record_to:
-        inner = RecordingModel(inner, Path(record.record_to), header(settings, record), redactor.clean)
-    spent = JournaledModel.spent_in(path)
-    limits = record.goal.limits
-    budgeted = BudgetedModel(inner, tokens=limits.tokens, usd=limits.usd, spent=spent, run=record.run)
+        target, resume = Path(record.record_to), record.resumes > 0
+        inner = RecordingModel(inner, target, header(settings, record), redactor.clean, resume=resume)
+    budgeted = BudgetedModel(
+        inner,
+        tokens=record.goal.limits.tokens,
+        usd=record.goal.limits.usd,
+        spent=JournaledModel.spent_in(path),
+        price_of=settings.price_of,
+        resume_command=f"swarm resume {record.run}",
+    )
     return JournaledModel(budgeted, path)
 
 
@@ -114,8 +129,8 @@ def endpoint(settings: Settings, record: RunRecord, events: EventLog) -> Model:
         events.publish(Event(at=SystemClock().now(), kind="model.retried", run=record.run, text=text))
 
     return OpenAIModel(
-        settings.base_url,
-        settings.api_key.get_secret_value(),
+        base_url=settings.base_url,
+        api_key=settings.api_key.get_secret_value(),
         timeout=settings.request_timeout,
         retries=settings.retries,
         patience=settings.retry_patience,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from swarm.adapters.sandbox.image import ensure_image
 from swarm.adapters.state import FileRunStore
-from swarm.config.assets import asset, asset_folder
+from swarm.config.assets import asset, assets_root
 from swarm.config.settings import Settings
 from swarm.domain.report import RunRecord, RunReport
 from swarm.domain.requests import Prerequisite, ResumeOverrides, RunRequest
@@ -91,7 +91,7 @@ class Backend:
 
     def build_sandbox(self, profile: str, progress: Tell) -> str:
         """Builds a profile's image where it is missing; its tag."""
-        return ensure_image(profile, asset_folder("sandboxes"), progress)
+        return ensure_image(profile, assets_root(), progress)
 
     def shell(self, run: str, task: str) -> list[str]:
         """The command that opens a shell in a running sandbox."""
@@ -104,7 +104,9 @@ class Backend:
 
     async def exercise(self, run: str, listener: Listener) -> tuple[str, ...]:
         """Starts what a demo built, in a sandbox, and uses it."""
-        return await exercise.exercise(self._store, self._store.record(run), asset("examples", "exercises"), listener)
+        return await exercise.exercise(
+            self._store, self._store.record(run), asset("examples", "exercises"), listener
+        )
 
 
 def _request_of(record: RunRecord) -> RunRequest:
@@ -113,5 +115,3 @@ def _request_of(record: RunRecord) -> RunRequest:
 
 def _silent(text: str) -> None:
     """Where nobody listens."""
-
-

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from swarm.adapters.state import FileRunStore
 from swarm.config.settings import Settings
-from swarm.domain.errors import BudgetFault, CancelFault, InterruptFault, SwarmError, UsageFault, WaitingFault
+from swarm.domain.errors import BudgetFault, CancelFault, InternalFault, InterruptFault, SwarmError, UsageFault, WaitingFault
 from swarm.domain.events import Event, EventKind
 from swarm.domain.report import Outcome, RunRecord, RunReport, RunStatus
 from swarm.domain.requests import ResumeOverrides
-from swarm.orchestration.deliver import branch_of
+from swarm.orchestration.deliver import branch_of, hand_over
 from swarm.orchestration.goal import GOAL_FLOW
 from swarm.wiring.assembly import Assembly, Listener, assemble
 from swarm.wiring.reports import finished, stopped
@@ -25,7 +25,9 @@ INTEGRATED = "refs/swarm/integrated"
 class Execution:
     """One process's work on one run. The caller holds the run's lock."""
 
-    def __init__(self, settings: Settings, store: FileRunStore, record: RunRecord, assembly: Assembly) -> None:
+    def __init__(
+        self, settings: Settings, store: FileRunStore, record: RunRecord, assembly: Assembly
+    ) -> None:
         self._settings = settings
         self._store = store
         self._record = record
@@ -33,7 +35,10 @@ class Execution:
 
     async def carry(self, interrupt: asyncio.Event) -> RunReport:
         """Runs until the workflow ends, or until something asks it to stop; the state is kept either way."""
-        watchers = [asyncio.create_task(self._watch_interrupt(interrupt)), asyncio.create_task(self._watch_control())]
+        watchers = [
+            asyncio.create_task(self._watch_interrupt(interrupt)),
+            asyncio.create_task(self._watch_control()),
+        ]
         try:
             given = self._record.goal
             result = await self._parts.engine.run(GOAL_FLOW, given)
@@ -47,12 +52,10 @@ class Execution:
 
     async def _finish(self, result: dict[str, object] | None) -> RunReport:
         reason = self._parts.gate.reason
-        if result is None and reason is None:
-            raise SwarmError("the engine ended without a result and without a reason", where=self._record.run)
         if result is not None:
             report = self._on_end(Outcome.model_validate(result))
-        elif reason is not None:
-            report = await self._on_stop(reason)
+        else:
+            report = await self._on_stop(reason or InternalFault("the engine ended without a result or a reason"))
         status = report.status
         ended = datetime.now(UTC).isoformat(timespec="seconds")
         self._store.save_report(report)
@@ -71,12 +74,17 @@ class Execution:
         branch = ""
         if isinstance(reason, BudgetFault) and head:
             branch = branch_of(self._record.run)
-            await asyncio.to_thread(self._parts.repository.deliver, hub.path, head, branch)
+            await asyncio.to_thread(hand_over, hub, self._parts.repository, head, branch)
         if isinstance(reason, CancelFault):
             await self._parts.services.workspaces.remove_run(self._record.run)
         journal = self._parts.journal
         return stopped(
-            self._record, reason, spent=journal.spent(), repeated=journal.repeated_calls(), head=head, branch=branch
+            self._record,
+            reason,
+            spent=journal.spent(),
+            repeated=journal.repeated_calls(),
+            head=head,
+            branch=branch,
         )
 
     async def _watch_interrupt(self, interrupt: asyncio.Event) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
-from swarm.adapters.recording import read_header
+from swarm.adapters.recording import read_recording
 from swarm.adapters.sandbox.docker import DockerSandboxes
 from swarm.adapters.state import FileRunStore
-from swarm.config.assets import asset_folder
+from swarm.config.assets import assets_root
 from swarm.domain.errors import SandboxFault, UsageFault
+from swarm.domain.events import Event
 from swarm.domain.report import RunRecord
 from swarm.domain.requests import RunRequest
 from swarm.domain.sandbox import Command, SandboxSpec
@@ -23,12 +25,19 @@ def demo_request(name: str, recording: Path) -> RunRequest:
     if not recording.is_file():
         there = ", ".join(sorted(p.stem for p in recording.parent.glob("*.jsonl"))) or "none"
         raise UsageFault(f"There is no demo {name!r}", remedy=f"There are: {there}.")
-    header = read_header(recording)
+    header = read_recording(recording).header
     return RunRequest(goal_text=header.goal, threshold=header.threshold, model=f"replay:{recording}")
 
 
-async def exercise(store: FileRunStore, record: RunRecord, exercises: Path, listener: Listener) -> tuple[str, ...]:
+async def exercise(
+    store: FileRunStore, record: RunRecord, exercises: Path, listener: Listener
+) -> tuple[str, ...]:
     """Lines that the exercise printed; SandboxFault when the service did not do what it should."""
+    listener(
+        Event(
+            at=time.time(), kind="phase.started", run=record.run, text="exercise", data={"phase": "exercise"}
+        )
+    )
     recording = Path(record.model.removeprefix("replay:"))
     script = exercises / f"{recording.stem}.py"
     if not script.is_file():
@@ -40,7 +49,7 @@ def _exercise(store: FileRunStore, record: RunRecord, script: Path) -> tuple[str
     report = store.report(record.run)
     if report is None or not report.head:
         raise UsageFault(f"Run {record.run} has no result to exercise")
-    sandboxes = DockerSandboxes(asset_folder("sandboxes"))
+    sandboxes = DockerSandboxes(assets_root())
     spec = SandboxSpec(
         name=f"swarm-{record.run}-exercise",
         run=record.run,
@@ -58,5 +67,7 @@ def _exercise(store: FileRunStore, record: RunRecord, script: Path) -> tuple[str
     finally:
         sandboxes.remove(spec.name)
     if result.exit_code:
-        raise SandboxFault("The built service did not pass its exercise: " + result.output.strip()[-600:], where=record.run)
+        raise SandboxFault(
+            "The built service did not pass its exercise: " + result.output.strip()[-600:], where=record.run
+        )
     return tuple(result.output.strip().splitlines())

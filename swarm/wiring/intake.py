@@ -7,11 +7,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from swarm.adapters.recording import read_header
+from swarm.adapters.recording import read_recording
 from swarm.adapters.repository import UserRepository
 from swarm.adapters.sandbox.image import ensure_image
 from swarm.adapters.state import new_run_id
-from swarm.config.assets import asset_folder
+from swarm.config.assets import assets_root
 from swarm.config.repository import RepositorySettings, repository_settings
 from swarm.config.settings import Settings, load_settings
 from swarm.domain.errors import UsageFault
@@ -26,7 +26,9 @@ from swarm.ports import RunStore
 Tell = Callable[[str], None]
 
 
-def settings_for(settings: Settings, request: RunRequest, target: RepositorySettings | None = None) -> Settings:
+def settings_for(
+    settings: Settings, request: RunRequest, target: RepositorySettings | None = None
+) -> Settings:
     """The settings of one run: the user's, with the request's flags on top and a trusted repository's between."""
     flags = {
         "model": request.model,
@@ -56,9 +58,9 @@ def make_record(settings: Settings, request: RunRequest, store: RunStore, tell: 
     target = _target_settings(repository, base, request, tell)
     chosen = settings_for(settings, request, target)
     limits = chosen.limits()
-    check_model(chosen, text)
+    check_model(chosen)
     _check_record(request)
-    image = ensure_image(chosen.profile, asset_folder("sandboxes"), tell)
+    image = ensure_image(chosen.profile, assets_root(), tell)
     if repository is None:
         repository = UserRepository.create(_new_folder(request, text))
         base = repository.resolve("")
@@ -92,10 +94,10 @@ def make_record(settings: Settings, request: RunRequest, store: RunStore, tell: 
     return record
 
 
-def check_model(settings: Settings, goal_text: str) -> None:
+def check_model(settings: Settings) -> None:
     """Checks what can be known of the model without a call: the recording's file, or that there is a key."""
     if settings.replay_file is not None:
-        read_header(settings.replay_file)
+        read_recording(settings.replay_file)
         return
     default_endpoint = settings.base_url == Settings.model_fields["base_url"].default
     if not settings.api_key.get_secret_value() and default_endpoint:
@@ -127,10 +129,12 @@ def _check_plan(text: str, path: str, repository: UserRepository, base: str) -> 
 def _target_settings(
     repository: UserRepository | None, base: str, request: RunRequest, tell: Tell
 ) -> RepositorySettings | None:
-    text = repository.swarm_toml(base) if repository else None
+    text = repository.swarm_toml(base) if repository else ""
     if not text:
         return None
-    found = repository_settings(text, trust_repo=request.trust_repo)
+    folder = repository.path if repository else None
+    where = f"swarm.toml at {base[:10]}"
+    found = repository_settings(text.encode(), where=where, trust_repo=request.trust_repo, folder=folder)
     for warning in found.warnings:
         tell(warning)
     return found
@@ -141,7 +145,9 @@ def _check_record(request: RunRequest) -> None:
         return
     path = Path(request.record)
     if path.exists() and path.stat().st_size:
-        raise UsageFault("The recording exists already", where=str(path), remedy="Name another file or remove it.")
+        raise UsageFault(
+            "The recording exists already", where=str(path), remedy="Name another file or remove it."
+        )
     if not path.absolute().parent.is_dir():
         raise UsageFault("The folder for the recording does not exist", where=str(path.parent))
     with tempfile.TemporaryFile(dir=path.absolute().parent):

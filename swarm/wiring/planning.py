@@ -27,10 +27,12 @@ async def plan_only(settings: Settings, request: RunRequest, listener: Listener)
     if not text:
         raise UsageFault("The goal is empty", remedy='Say what to build: swarm plan "Add a --version flag".')
     chosen = settings_for(settings, request)
-    check_model(chosen, text)
+    check_model(chosen)
     with tempfile.TemporaryDirectory(prefix="swarm-plan-") as folder:
         record = _record(chosen, request, text, Path(folder))
-        parts = assemble(chosen, record, Path(folder), listeners=(listener,), elapsed_before=0.0, approved=True)
+        parts = assemble(
+            chosen, record, Path(folder), listeners=(listener,), elapsed_before=0.0, approved=True
+        )
         durable = DirectDurable(record.run, {}, parts.gate)
         prepared = await prepare(parts.services, durable, record.goal)
         planned = await plan(parts.services, durable, record.goal, prepared)
@@ -56,4 +58,6 @@ def _record(settings: Settings, request: RunRequest, text: str, folder: Path) ->
         limits=settings.limits(),
         image="none",
     )
-    return RunRecord(run=goal.run, goal=goal, started=now.isoformat(timespec="seconds"), model=request.model or "")
+    return RunRecord(
+        run=goal.run, goal=goal, started=now.isoformat(timespec="seconds"), model=request.model or ""
+    )

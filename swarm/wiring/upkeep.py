@@ -9,7 +9,7 @@ from swarm.adapters.hub import BareHub
 from swarm.adapters.repository import UserRepository
 from swarm.adapters.sandbox.docker import DockerSandboxes
 from swarm.adapters.state import FileRunStore
-from swarm.config.assets import asset_folder
+from swarm.config.assets import assets_root
 from swarm.domain.errors import UsageFault
 from swarm.domain.report import RunReport, RunStatus
 
@@ -26,7 +26,9 @@ def cancel(store: FileRunStore, run: str) -> str:
     try:
         removed = _remove_containers(record.run)
         ended = datetime.now(UTC).isoformat(timespec="seconds")
-        store.save(record.model_copy(update={"status": RunStatus.CANCELLED, "ended": ended, "detail": "cancelled"}))
+        store.save(
+            record.model_copy(update={"status": RunStatus.CANCELLED, "ended": ended, "detail": "cancelled"})
+        )
     finally:
         release()
     return f"Cancelled {record.run}; {len(removed)} sandboxes removed. Its folder stays: swarm clean {record.run}"
@@ -36,7 +38,9 @@ def pause(store: FileRunStore, run: str) -> str:
     """Asks the process that works on a run to stop safely."""
     record = store.record(run)
     if not store.locked(record.run):
-        raise UsageFault(f"No process works on {record.run}", remedy=f"Resume it with: swarm resume {record.run}")
+        raise UsageFault(
+            f"No process works on {record.run}", remedy=f"Resume it with: swarm resume {record.run}"
+        )
     store.request(record.run, "stop")
     return f"Asked {record.run} to stop; calls under way finish first. Go on with: swarm resume {record.run}"
 
@@ -52,7 +56,15 @@ def apply(store: FileRunStore, run: str, *, yes: bool) -> str:
     report = _delivered(store, run)
     if not yes:
         raise UsageFault("Applying changes your branch, so it wants your word", remedy="Add --yes.")
-    return UserRepository.open(Path(report.repository)).apply(report.branch)
+    done = UserRepository.open(Path(report.repository)).apply(report.branch)
+    if done.conflicts:
+        raise UsageFault(
+            f"{report.branch} conflicts with {done.onto} in {', '.join(done.conflicts)}; nothing was changed",
+            remedy=f"Merge it by hand: git merge {report.branch}",
+        )
+    if done.already:
+        return f"{done.onto} holds {report.branch} already."
+    return f"Merged {report.branch} into {done.onto} ({done.commit[:10]})."
 
 
 def diff(store: FileRunStore, run: str, task: str = "") -> str:
@@ -64,7 +76,9 @@ def diff(store: FileRunStore, run: str, task: str = "") -> str:
     if task:
         head = hub.ref(f"refs/swarm/tasks/{task}")
         if not head:
-            raise UsageFault(f"Task {task!r} of {record.run} has no branch", remedy=f"See: swarm show {record.run}")
+            raise UsageFault(
+                f"Task {task!r} of {record.run} has no branch", remedy=f"See: swarm show {record.run}"
+            )
         return hub.diff(f"{head}^", head)
     report = store.report(record.run)
     head = (report.head if report else "") or hub.ref("refs/swarm/integrated")
@@ -95,17 +109,21 @@ def shell(store: FileRunStore, run: str, task: str) -> list[str]:
     """The command that opens a shell in the newest running sandbox of a task, or of the run."""
     record = store.record(run)
     prefix = f"swarm-{record.run}-{task}"
-    names = [name for name in DockerSandboxes(asset_folder("sandboxes")).of_run(record.run) if name.startswith(prefix)]
+    names = [
+        name
+        for name in DockerSandboxes(assets_root()).of_run(record.run)
+        if name.startswith(prefix)
+    ]
     if not names:
         raise UsageFault(
             f"No sandbox of {record.run} is there{f' for {task}' if task else ''}",
             remedy="Sandboxes live while their task runs.",
         )
-    return ["docker", "exec", "-it", sorted(names)[-1], "bash"]
+    return ["docker", "exec", "-it", max(names), "bash"]
 
 
 def _remove_containers(run: str) -> tuple[str, ...]:
-    sandboxes = DockerSandboxes(asset_folder("sandboxes"))
+    sandboxes = DockerSandboxes(assets_root())
     names = sandboxes.of_run(run)
     for name in names:
         sandboxes.remove(name)
@@ -118,5 +136,3 @@ def _delivered(store: FileRunStore, run: str) -> RunReport:
     if report is None or not report.branch:
         raise UsageFault(f"Run {record.run} has delivered no branch", remedy=f"See: swarm show {record.run}")
     return report
-
-

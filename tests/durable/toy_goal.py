@@ -84,7 +84,7 @@ async def main(folder: Path, seconds: float) -> None:
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     result = await engine.run("goal", Numbered(child=0))
-    await engine.close()
+    await asyncio.to_thread(engine.close)
     sys.stdout.write(json.dumps({"result": result, "reason": str(gate.reason or "")}) + "\n")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import typing
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -25,7 +25,7 @@ R = TypeVar("R", bound=Value)
 POLL_SECONDS = 0.1
 """How often the database is asked whether a child ended."""
 
-Start = Callable[[Any], Awaitable[Any]]
+Start = Callable[[Any], Coroutine[Any, Any, Any]]
 """A registered dbos workflow: takes the packed input, returns the packed result."""
 
 
@@ -92,7 +92,7 @@ class DbosDurable:
         with self._alone(f"spawn of {child}"):
             packed = await self._packed(given)
             with SetWorkflowID(f"{self._workflow}.{child}"):
-                handle = await DBOS.start_workflow_async(start, packed)  # type: ignore[arg-type]  # wants Coroutine
+                handle = await DBOS.start_workflow_async(start, packed)
         self._children[child] = handle
 
     async def wait_first(self, children: Sequence[str]) -> str:

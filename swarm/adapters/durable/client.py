@@ -11,7 +11,7 @@ import sqlalchemy
 import sqlalchemy.exc
 from dbos import DBOSClient, error
 
-from swarm.adapters.durable.database import DATABASE_FILE, APPLICATION, redirected_logging
+from swarm.adapters.durable.database import APPLICATION, DATABASE_FILE, redirected_logging
 from swarm.adapters.durable.store import Artifacts, PlainJson
 from swarm.domain.errors import OutageFault, UsageFault
 

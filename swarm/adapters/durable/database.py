@@ -39,7 +39,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def configuration(folder: Path, run: str) -> DBOSConfig:
-    """dbos for one process at work on one run."""
+    """Dbos for one process at work on one run."""
     path = folder / DATABASE_FILE
     return {
         "name": APPLICATION,
@@ -65,12 +65,11 @@ def redirected_logging(folder: Path) -> Iterator[None]:
     logger = logging.getLogger("dbos")
     handler = logging.FileHandler(folder / LOG_FILE, delay=True, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    before = logger.handlers[:], logger.propagate, logger.level
     logger.handlers, logger.propagate = [handler], False
     logger.setLevel(logging.WARNING)
     try:
         yield
     finally:
-        logger.handlers, logger.propagate = before[0], before[1]
-        logger.setLevel(before[2])
+        # Silent from here on: threads that are still ending may have a last word.
+        logger.handlers = [logging.NullHandler()]
         handler.close()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,7 +14,12 @@ from typing import Any, cast
 from dbos import DBOS, SetWorkflowID, WorkflowHandleAsync, error
 
 from swarm.adapters.durable.body import DbosDurable, Fittings, Start
-from swarm.adapters.durable.database import APPLICATION_VERSION, POLL_SECONDS, configuration, redirected_logging
+from swarm.adapters.durable.database import (
+    APPLICATION_VERSION,
+    POLL_SECONDS,
+    configuration,
+    redirected_logging,
+)
 from swarm.adapters.durable.faults import Faults
 from swarm.adapters.durable.gate import StopGate
 from swarm.adapters.durable.store import Artifacts
@@ -57,6 +63,7 @@ class DbosEngine:
         self._flows: dict[str, Start] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._resources: ExitStack | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def run(self, flow: str, given: Value) -> dict[str, Any] | None:
         """Starts the run, or takes it up where it was; its result as JSON.
@@ -82,35 +89,50 @@ class DbosEngine:
         self._gate.stop(CancelFault(f"The run {self._run} was cancelled"))
         self._interrupt()
 
-    async def close(self) -> None:
-        """Lets go of the database; what is still under way is abandoned and runs again at the next resume."""
-        if self._resources is None:
+    def close(self) -> None:
+        """Lets go of the database, within two seconds; what is still under way runs again at the next resume.
+
+        Blocks: call it in a thread (`await asyncio.to_thread(engine.close)`), or after the loop has ended.
+        """
+        if self._resources is None or self._loop is None:
             return
         resources, self._resources = self._resources, None
+        with resources:
+            if self._loop.is_running():
+                unwound = asyncio.run_coroutine_threadsafe(self._let_go(), self._loop)
+                # When called on the loop itself, the tasks unwind after this returns.
+                concurrent.futures.wait([unwound], timeout=0 if _on(self._loop) else CLOSE_SECONDS)
+            # A daemon, so that not even a hanging database keeps the process from ending.
+            closing = threading.Thread(target=_destroy, name="durable-close", daemon=True)
+            closing.start()
+            closing.join(CLOSE_SECONDS)
+
+    async def _let_go(self) -> None:
+        # dbos gave the loop its own threads; the host's next `to_thread` must not find them shut.
         self._interrupt()
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(thread_name_prefix="asyncio"))
         if self._tasks:
             await asyncio.wait(set(self._tasks), timeout=CLOSE_SECONDS)
-        # dbos gave the loop its own threads; the host's next `to_thread` must not find them shut.
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(thread_name_prefix="asyncio"))
-        with resources:
-            await _in_time(lambda: DBOS.destroy(destroy_registry=True), CLOSE_SECONDS)
 
     async def _launch(self) -> None:
         """Starts dbos, once. Blocks the loop for a moment on purpose: dbos takes workflows up on the loop it sees."""
         if self._resources is not None:
             return
+        if not self._folder.is_dir():
+            raise UsageFault("The run's folder is gone", where=str(self._folder))
         if not _in_use.acquire(blocking=False):
             raise InternalFault("A second durable engine in one process", remedy="Close the first one before.")
         with ExitStack() as stack:
             stack.callback(_in_use.release)
             stack.enter_context(redirected_logging(self._folder))
             with ExitStack() as failed:
-                failed.callback(DBOS.destroy, destroy_registry=True)
+                failed.callback(_destroy)
                 DBOS(config=configuration(self._folder, self._run))
                 self._flows.update({name: self._registered(name, body) for name, body in self._bodies.items()})
                 DBOS.launch()
                 await DBOS.register_queue_async(QUEUE, polling_interval_sec=POLL_SECONDS)
                 failed.pop_all()
+            self._loop = asyncio.get_running_loop()
             self._resources = stack.pop_all()
 
     def _registered(self, name: str, body: Flow) -> Start:
@@ -185,8 +207,10 @@ class DbosEngine:
     async def _ended(self) -> dict[str, Any] | None:
         """The result once there is one; None when the run was cancelled, here or by another process."""
         handle: WorkflowHandleAsync[Any] = await DBOS.retrieve_workflow_async(self._run, existing_workflow=False)
+        # The handle's own get_result would also serialise what it gets, and a cancellation is no JSON.
+        await DBOS.wait_first_async([handle], polling_interval_sec=POLL_SECONDS)
         try:
-            packed = await handle.get_result(polling_interval_sec=POLL_SECONDS)
+            packed = await DBOS.get_result_async(self._run)
         except error.DBOSAwaitedWorkflowCancelledError:
             self._gate.stop(CancelFault(f"The run {self._run} was cancelled"))
             self._interrupt()
@@ -195,10 +219,12 @@ class DbosEngine:
         return cast("dict[str, Any]", result)
 
 
-async def _in_time(work: Callable[[], None], seconds: float) -> None:
-    """Runs blocking work in a thread that nothing waits for beyond this time, not even the end of the process."""
-    thread = threading.Thread(target=work, name="durable-close", daemon=True)
-    thread.start()
-    deadline = asyncio.get_running_loop().time() + seconds
-    while thread.is_alive() and asyncio.get_running_loop().time() < deadline:
-        await asyncio.sleep(0.01)
+def _destroy() -> None:
+    DBOS.destroy(destroy_registry=True)
+
+
+def _on(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import traceback
 from datetime import UTC, datetime
@@ -10,8 +11,10 @@ from pathlib import Path
 import sqlalchemy.exc
 
 from swarm.adapters.durable.gate import StopGate
-from swarm.domain.errors import InternalFault, OutageFault, StopFault, SwarmError
+from swarm.adapters.durable.store import Unrecordable
+from swarm.domain.errors import EnvironmentFault, InternalFault, OutageFault, StopFault, SwarmError, UsageFault
 from swarm.domain.redaction import Redactor
+from swarm.domain.storage import disk_full, storage_fault
 
 INTERNAL_ERROR_FILE = "internal-error.txt"
 
@@ -25,6 +28,8 @@ class Faults:
 
     def stop(self, error: Exception, where: str) -> None:
         """Stops the run because of an exception at `where` (workflow and step)."""
+        while isinstance(error, Unrecordable) and isinstance(error.error, Exception):
+            error = error.error
         fault = self._translated(error, where)
         if isinstance(fault, InternalFault):
             self._keep(error, where)
@@ -33,8 +38,14 @@ class Faults:
     def _translated(self, error: Exception, where: str) -> SwarmError:
         if isinstance(error, StopFault | InternalFault):
             return error
-        if isinstance(error, sqlalchemy.exc.DBAPIError | sqlite3.Error):
-            fault: SwarmError = OutageFault(
+        fault: SwarmError
+        if isinstance(error, UsageFault | EnvironmentFault):
+            # What would be bad input before a run is an outage in the middle of one: mend it and resume.
+            fault = OutageFault(error.what, where=error.where or where, remedy=error.remedy)
+        elif isinstance(error, OSError) and disk_full(error):
+            fault = storage_fault(error, folder=str(self._folder), free=_free(self._folder))
+        elif isinstance(error, sqlalchemy.exc.DBAPIError | sqlite3.Error):
+            fault = OutageFault(
                 f"The run's database failed: {getattr(error, 'orig', None) or error}",
                 where=str(self._folder),
                 remedy="Make sure that the disk works and has space, then `swarm resume`.",
@@ -54,6 +65,13 @@ class Faults:
         text = f"{at} {where}\n{''.join(traceback.format_exception(error))}\n"
         try:
             with (self._folder / INTERNAL_ERROR_FILE).open("a", encoding="utf-8") as file:
-                file.write(Redactor().text(text))
+                file.write(Redactor().clean(text))
         except OSError as failed:
             error.add_note(f"The traceback could not be kept: {failed}")
+
+
+def _free(folder: Path) -> int:
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return -1

@@ -47,7 +47,7 @@ class StopGate:
         # Re-entrant, because a signal handler may interrupt `stop` on the same thread.
         self._lock = threading.RLock()
         self._under_way = 0
-        self._parked: set[asyncio.Future[NoReturn]] = set()
+        self._parked: set[asyncio.Future[None]] = set()
         self._passage: ContextVar[Passage | None] = ContextVar("passage", default=None)
 
     @property
@@ -76,11 +76,12 @@ class StopGate:
         passage = self._passage.get()
         if passage is not None:
             passage.leave()
-        forever: asyncio.Future[NoReturn] = asyncio.get_running_loop().create_future()
+        forever: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         # Held here, or a parked task and its future would only know each other and could be collected.
         self._parked.add(forever)
         forever.add_done_callback(self._parked.discard)
-        return await forever
+        await forever
+        raise AssertionError("a parked step went on")
 
     @contextmanager
     def passage(self) -> Iterator[Passage]:
@@ -99,10 +100,10 @@ class StopGate:
 
     async def stopped(self) -> None:
         """Returns when the run is to stop."""
-        while self._reason is None:
+        while self._reason is None:  # noqa: ASYNC110 - a signal handler may stop the run, and may not touch a loop
             await asyncio.sleep(POLL_SECONDS)
 
-    async def drained(self, timeout: float | None = None) -> bool:
+    async def drained(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - False is an answer, no error
         """Waits until no step is under way, `timeout` seconds at most (None: for as long as it takes).
 
         False when steps were still under way at the end of the time. Meaningful once the run is stopping.

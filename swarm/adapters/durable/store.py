@@ -20,6 +20,14 @@ INLINE_BYTES = 900_000
 SCHEMA_VERSION = 1
 
 
+class Unrecordable(TypeError):
+    """Raised in place of recording `error`. dbos also tries to record why a recording failed, so it may be nested."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(f"errors are not recorded: {error}")
+        self.error = error
+
+
 class PlainJson(Serializer):
     """Writes JSON, never pickles, and refuses exceptions: dbos then leaves a failed step unrecorded.
 
@@ -27,10 +35,12 @@ class PlainJson(Serializer):
     """
 
     def serialize(self, data: Any) -> str:
-        """The JSON text of a value; TypeError for an exception or anything else that is no JSON."""
+        """The JSON text of a value; Unrecordable for an exception, TypeError for anything else that is no JSON."""
+        if isinstance(data, BaseException):
+            raise Unrecordable(data)
         return json.dumps(data, ensure_ascii=False)
 
-    def deserialize(self, serialized_data: str) -> Any:  # type: ignore[override]  # dbos misnames its own `self`
+    def deserialize(self, serialized_data: str) -> Any:
         """The value of a JSON text."""
         return json.loads(serialized_data)
 

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from swarm.adapters.hub.git import LONG_SECONDS, Git, settings, upload_pack, version
+from swarm.adapters.hub.git import LONG_SECONDS, Git, upload_pack, version
 from swarm.adapters.hub.lock import WORK, HubLock
 from swarm.adapters.hub.merged import read_conflict
 from swarm.adapters.hub.quarantine import ImportLimits, Quarantine
@@ -63,7 +63,9 @@ class BareHub:
             return
         found = version()
         if found < _OLDEST_GIT:
-            raise EnvironmentFault(f"git {found[0]}.{found[1]} is too old", remedy="Install git 2.38 or newer.")
+            raise EnvironmentFault(
+                f"git {found[0]}.{found[1]} is too old", remedy="Install git 2.38 or newer."
+            )
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             for old in self._path.parent.glob(f".{self._path.name}-new-*"):
@@ -74,7 +76,15 @@ class BareHub:
 
     def _make(self, fresh: Path) -> None:
         git = Git(fresh)
-        git.run("init", "--quiet", "--bare", "--template=", "--object-format=sha1", "--initial-branch=main", str(fresh))
+        git.run(
+            "init",
+            "--quiet",
+            "--bare",
+            "--template=",
+            "--object-format=sha1",
+            "--initial-branch=main",
+            str(fresh),
+        )
         for name, value in _SETTINGS:
             git.run("config", name, value)
         (fresh / "info").mkdir(exist_ok=True)
@@ -92,7 +102,6 @@ class BareHub:
             return
         with self._lock.writing() as held:
             self._git.run(
-                *settings("fetch.unpackLimit=1", "fetch.recurseSubmodules=false", "fetch.writeCommitGraph=false"),
                 "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--update-shallow",
                 f"--upload-pack={upload_pack()}", "--", str(repository.absolute()), f"+{commit}:{BASE_REF}",
                 seconds=LONG_SECONDS, holding=[held],
@@ -131,7 +140,9 @@ class BareHub:
         # The tree is asked for first: without it "missing" would say nothing about the files.
         names = [f"{commit}:{path}" for path in paths]
         asked = "".join([f"info {root}\0", *(f"contents {name}\0" for name in names)])
-        out = self._git.run("cat-file", "--batch-command", "-z", given=asked.encode("utf-8", "surrogateescape")).out
+        out = self._git.run(
+            "cat-file", "--batch-command", "-z", given=asked.encode("utf-8", "surrogateescape")
+        ).out
         header, _, rest = out.partition(b"\n")
         if header.endswith(b" missing"):
             raise HubFault(f"The hub has no commit {commit}", where=str(self._path))
@@ -139,7 +150,9 @@ class BareHub:
 
     def changed(self, base: str, commit: str) -> tuple[tuple[str, str], ...]:
         """(status letter, path) of each file that differs; a rename is a deletion and an addition."""
-        answer = self._git.run("diff-tree", "-r", "-z", "--no-renames", "--name-status", _full(base), _full(commit))
+        answer = self._git.run(
+            "diff-tree", "-r", "-z", "--no-renames", "--name-status", _full(base), _full(commit)
+        )
         fields = _decoded(answer.out).split("\0")
         return tuple(zip(fields[:-1:2], fields[1::2], strict=True))
 
@@ -148,7 +161,8 @@ class BareHub:
         form = ("--stat=120",) if stat else ("-p",)
         only = ("--", *paths) if paths else ()
         safe = ("--no-ext-diff", "--no-textconv", "--no-color", "-M")
-        return self._git.run("diff-tree", "-r", *safe, *form, _full(base), _full(commit), *only).out.decode("utf-8", "replace")
+        answer = self._git.run("diff-tree", "-r", *safe, *form, _full(base), _full(commit), *only)
+        return answer.out.decode("utf-8", "replace")
 
     def merge(self, ours: str, theirs: str, *, message: str) -> Merged | Conflict:
         """Merges in memory; the merge commit has both parents."""
@@ -161,7 +175,9 @@ class BareHub:
                 return read_conflict(answer.out, ours=ours, theirs=theirs)
             tree = answer.out.split(b"\0")[0].decode()
             parents = [ours, theirs]
-            return Merged(commit=write_commit(self._git, tree, parents=parents, message=message, held=held), tree=tree)
+            return Merged(
+                commit=write_commit(self._git, tree, parents=parents, message=message, held=held), tree=tree
+            )
 
     def merge_base(self, ours: str, theirs: str) -> str:
         """The best common ancestor; empty when there is none."""
@@ -192,7 +208,9 @@ class BareHub:
                 work.mkdir(exist_ok=True)
                 yield held, work
             except OSError as fault:
-                raise HubFault(f"The hub cannot be written: {fault.strerror}", where=str(self._path)) from fault
+                raise HubFault(
+                    f"The hub cannot be written: {fault.strerror}", where=str(self._path)
+                ) from fault
 
 
 def _read_contents(out: bytes, names: Mapping[str, str]) -> dict[str, bytes]:

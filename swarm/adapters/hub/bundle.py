@@ -21,7 +21,7 @@ class Bundle:
 
     tip: str
     prerequisites: tuple[str, ...]
-    pack: memoryview
+    pack: bytes
 
     @property
     def objects(self) -> int:
@@ -44,8 +44,8 @@ def read_bundle(data: bytes, *, limit: int) -> Bundle:
         raise BundleRefused(f"This is not a git bundle of version 2 or 3; it begins with {version[:40]!r}")
     if version == b"# v3 git bundle":
         lines = _without_capabilities(lines)
-    pack = memoryview(data)[end + 2 :]
-    if bytes(pack[:4]) != b"PACK" or len(pack) < 12:
+    pack = data[end + 2 :]
+    if pack[:4] != b"PACK" or len(pack) < 12:
         raise BundleRefused("The bundle holds no pack")
     return Bundle(_tip(lines), _prerequisites(lines), pack)
 

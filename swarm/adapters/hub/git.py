@@ -62,6 +62,8 @@ _HUB = (
     "merge.conflictStyle=diff3",
     "transfer.fsckObjects=false",  # the import checks with --strict; a user's old history may carry warnings
     "protocol.version=2",
+    "fetch.unpackLimit=1",
+    "fetch.recurseSubmodules=false",
 )
 
 
@@ -88,7 +90,7 @@ class Git:
     def run(
         self,
         *arguments: str,
-        given: bytes | memoryview = b"",
+        given: bytes = b"",
         ok: Sequence[int] = (0,),
         env: Mapping[str, str] | None = None,
         seconds: float = QUICK_SECONDS,
@@ -100,8 +102,11 @@ class Git:
         A descriptor that is kept carries its lock: a command that outlives a killed orchestrator still holds it.
         """
         command = [_program(), f"--git-dir={self._folder}", *settings(*_SAFE, *_HUB), *arguments]
+        everything = {**environment(), **(env or {})}
         try:
-            answer = _execute(command, given, {**environment(), **(env or {})}, seconds, memory, holding)
+            answer = _execute(
+                command, everything, given=given, seconds=seconds, memory=memory, holding=holding
+            )
         except subprocess.TimeoutExpired as fault:
             raise HubFault(
                 f"git {arguments[0]} took longer than {seconds:.0f} s and was stopped",
@@ -109,7 +114,9 @@ class Git:
                 remedy="Resume the run; if it happens again, the disk is slow or the repository is very large.",
             ) from fault
         except OSError as fault:
-            raise HubFault(f"git {arguments[0]} could not be run: {fault}", where=str(self._folder)) from fault
+            raise HubFault(
+                f"git {arguments[0]} could not be run: {fault}", where=str(self._folder)
+            ) from fault
         if answer.code not in ok:
             raise HubFault(f"git {arguments[0]} failed: {first_line(answer)}", where=str(self._folder))
         return answer
@@ -129,20 +136,22 @@ def upload_pack() -> str:
     """The shell command that serves a fetch from the user's repository.
 
     Git clears `-c` settings at the border to another repository, so they are said again. The repository was opened by
-    the user, whose own list of safe directories isn't read here, hence `safe.directory`.
+    the user, whose own list of safe directories isn't read here, hence `safe.directory`. The one program that
+    settings could start there (`uploadpack.packObjectsHook`) git reads from system and user settings only.
     """
-    extra = ("safe.directory=*", "uploadpack.packObjectsHook=", "uploadpack.allowAnySHA1InWant=true")
+    extra = ("safe.directory=*", "uploadpack.allowAnySHA1InWant=true")
     return shlex.join([_program(), "--no-replace-objects", *settings(*_SAFE, *extra), "upload-pack"])
 
 
 def version() -> tuple[int, int]:
     """Git's version; EnvironmentFault where it can't be told."""
-    answer = _execute([_program(), "version"], b"", environment(), QUICK_SECONDS, None, ())
+    answer = _execute([_program(), "version"], environment())
     numbers = answer.text.removeprefix("git version ").split(".")
     try:
         return int(numbers[0]), int(numbers[1])
     except (IndexError, ValueError) as fault:
-        raise EnvironmentFault(f"git does not tell its version: {answer.text!r}", remedy="Install git 2.38 or newer.") from fault
+        said = f"git does not tell its version: {answer.text!r}"
+        raise EnvironmentFault(said, remedy="Install git 2.38 or newer.") from fault
 
 
 def first_line(answer: Answer) -> str:
@@ -161,28 +170,30 @@ def _program() -> str:
 
 def _execute(
     command: Sequence[str],
-    given: bytes | memoryview,
     env: Mapping[str, str],
-    seconds: float,
-    memory: int | None,
-    holding: Sequence[int],
+    *,
+    given: bytes = b"",
+    seconds: float = QUICK_SECONDS,
+    memory: int | None = None,
+    holding: Sequence[int] = (),
 ) -> Answer:
     """Runs a command in a session of its own, so that Ctrl-C doesn't cut it and a time-out ends its children too."""
-    with subprocess.Popen(
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(
         command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdin=pipe,
+        stdout=pipe,
+        stderr=pipe,
         env=dict(env),
         cwd="/",
         start_new_session=True,
         pass_fds=tuple(holding),
-    ) as process:
-        with _ended(process):
-            if memory is not None:
-                # Private memory only: the packs of a large repository are mapped, and cost nothing.
-                _limit(process.pid, memory)
-            out, err = process.communicate(given, timeout=seconds)
+    )
+    with process, _ended(process):
+        if memory is not None:
+            # Private memory only: the packs of a large repository are mapped, and cost nothing.
+            _limit(process.pid, memory)
+        out, err = process.communicate(given, timeout=seconds)
     return Answer(process.returncode, out, err.decode("utf-8", "replace"))
 
 

@@ -62,7 +62,7 @@ class HubLock:
     def _remove_leftovers(self) -> None:
         """Quarantines, half-written packs, and lock files that git itself would respect forever."""
         shutil.rmtree(self._folder / WORK, ignore_errors=True)
-        stale = [*self._folder.glob("objects/pack/tmp_*"), *self._folder.glob("*.lock"), *self._folder.glob("refs/**/*.lock")]
-        for path in stale:
-            if path.name != _LOCK:
-                path.unlink(missing_ok=True)
+        for pattern in ("objects/pack/tmp_*", "*.lock", "refs/**/*.lock"):
+            for path in self._folder.glob(pattern):
+                if path.name != _LOCK:
+                    path.unlink(missing_ok=True)

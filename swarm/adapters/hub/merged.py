@@ -1,6 +1,6 @@
 """Reads what `git merge-tree --write-tree -z` says about a conflict.
 
-    tree NUL (mode SP object SP stage TAB path NUL)* NUL (count NUL path NUL … kind NUL message NUL)*
+The form: tree NUL (mode SP object SP stage TAB path NUL)* NUL (count NUL path NUL … kind NUL message NUL)*
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ class _Reader:
 
     def next(self) -> str:
         if not self.more:
-            raise HubFault("git merge-tree gave an answer that ends early", remedy="Report this with `git version`.")
+            raise HubFault(
+                "git merge-tree gave an answer that ends early", remedy="Report this with `git version`."
+            )
         self.at += 1
         return self.fields[self.at - 1]
 

@@ -1,4 +1,4 @@
-"""What an agent's commits may hold beyond what git itself accepts. Pure: raw differences in, a refusal or nothing out."""
+"""What an agent's commits may hold beyond what git itself accepts. Pure: differences in, a refusal or nothing out."""
 
 from __future__ import annotations
 
@@ -45,9 +45,11 @@ def check_path_changes(changes: tuple[Change, ...]) -> None:
     """Refuses submodules, and paths that would mislead a terminal or a file system."""
     for change in changes:
         _check_path(change.path)
-        shown = change.path.decode()
         if change.mode == _SUBMODULE or change.path == b".gitmodules":
-            raise BundleRefused(f"The work adds or changes a submodule at {shown}", remedy="Commit the files themselves.")
+            raise BundleRefused(
+                f"The work adds or changes a submodule at {change.path.decode()}",
+                remedy="Commit the files themselves.",
+            )
 
 
 def check_changes(changes: tuple[Change, ...], *, targets: Mapping[str, bytes]) -> None:
@@ -57,7 +59,8 @@ def check_changes(changes: tuple[Change, ...], *, targets: Mapping[str, bytes]) 
             reason = link_fault(change.path, targets[change.object])
             if reason:
                 raise BundleRefused(
-                    f"The symbolic link {change.path.decode()} {reason}", remedy="Link relative paths inside the repository."
+                    f"The symbolic link {change.path.decode()} {reason}",
+                    remedy="Link relative paths inside the repository.",
                 )
 
 
@@ -67,7 +70,13 @@ def link_fault(path: bytes, target: bytes) -> str:
     Only leading `..` are let through. The folder of a link is a real one, so climbing from there is what it seems; a
     `..` after a name could climb out of another link's target, which no look at the text alone can tell.
     """
-    if not target or target.startswith(b"/") or b"\0" in target or b"\\" in target or len(target) > _PATH_BYTES:
+    if (
+        not target
+        or target.startswith(b"/")
+        or b"\0" in target
+        or b"\\" in target
+        or len(target) > _PATH_BYTES
+    ):
         return "does not have a relative path of the repository as its target"
     parts = [part for part in target.split(b"/") if part not in {b"", b"."}]
     climbs = 0

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,9 @@ _SECONDS = 300.0
 # a small bundle per turn, and git slows down with every pack.
 _LOOSE_OBJECTS = 200
 # Complaints that are about this machine and not about the pack.
-_OURS = re.compile(r"No space left|Disk quota|Input/output error|Read-only file system|unable to (?:create|write)")
+_OURS = re.compile(
+    r"No space left|Disk quota|Input/output error|Read-only file system|unable to (?:create|write)"
+)
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,9 @@ class Quarantine:
         try:
             yield folder
         except OSError as fault:
-            raise HubFault(f"The import could not be stored: {fault.strerror}", where=str(self._folder)) from fault
+            raise HubFault(
+                f"The import could not be stored: {fault.strerror}", where=str(self._folder)
+            ) from fault
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -97,8 +101,8 @@ class Quarantine:
             raise BundleRefused(f"The bundle brings {len(commits)} commits, more than {self._limits.commits}")
         asked = "".join(f"{commit}\n" for commit in commits).encode()
         raw = inside.run(
-            "diff-tree", "--stdin", "-r", "-m", "-z", "--root", "--raw", "--no-abbrev", "--no-renames", "--no-commit-id",
-            "--no-ext-diff", "--no-textconv", given=asked,
+            "diff-tree", "--stdin", "-r", "-m", "-z", "--root", "--raw", "--no-abbrev", "--no-renames",
+            "--no-commit-id", "--no-ext-diff", "--no-textconv", given=asked,
         )  # fmt: skip
         changes = read_changes(raw.out)
         check_path_changes(changes)
@@ -111,7 +115,7 @@ class Quarantine:
             raise BundleRefused(f"The bundle's tip {tip[:12]} is {kind or 'missing'}, not a commit")
 
     def _connected(self, inside: _Inside, tip: str) -> bytes:
-        """The names of all new objects. Whatever no ref of the hub reaches is walked, so that nothing can be missing."""
+        """The names of all new objects. Whatever no ref of the hub reaches is walked: nothing can be missing."""
         answer = inside.run("rev-list", "--objects", tip, "--not", "--all", ok=(0, 1, 128))
         if answer.code != 0:
             raise BundleRefused(f"The bundle is not complete: {_reason(answer)}", where=str(self._folder))
@@ -136,20 +140,28 @@ class _Inside:
     objects: Path
     held: int
 
-    def run(self, *arguments: str, given: bytes | memoryview = b"", ok: tuple[int, ...] = (0,), memory: int | None = None) -> Answer:
+    def run(
+        self,
+        *arguments: str,
+        given: bytes = b"",
+        ok: Sequence[int] = (0,),
+        memory: int | None = None,
+    ) -> Answer:
         env = {
             "GIT_OBJECT_DIRECTORY": str(self.objects),
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": f'"{_quoted(str(self.hub_objects))}"',
         }
-        return self.git.run(*arguments, given=given, ok=ok, env=env, seconds=_SECONDS, memory=memory, holding=[self.held])
+        return self.git.run(
+            *arguments, given=given, ok=ok, env=env, seconds=_SECONDS, memory=memory, holding=[self.held]
+        )
 
     def unpack(self, bundle: Bundle, *, memory: int) -> None:
         """Reads the pack. Strict: format, paths (`.git` in any spelling, `..`), links between objects, .gitmodules."""
         if bundle.objects <= _LOOSE_OBJECTS:
-            command = ("unpack-objects", "--strict", "-q")
+            command = ["unpack-objects", "--strict", "-q"]
         else:
-            command = ("index-pack", "--strict", "--fix-thin", "--stdin")
-        answer = self.run(*command, given=bundle.pack, ok=tuple(range(-64, 256)), memory=memory)
+            command = ["index-pack", "--strict", "--fix-thin", "--stdin"]
+        answer = self.run(*command, given=bundle.pack, ok=range(-64, 256), memory=memory)
         if answer.code < 0 or _OURS.search(answer.err):
             raise HubFault(f"git could not store the pack: {_reason(answer)}", where=str(self.objects))
         if answer.code != 0:

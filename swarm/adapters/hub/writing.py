@@ -60,9 +60,11 @@ def _write_blobs(git: Git, files: Mapping[str, str | None], folder: Path, held: 
         try:
             (folder / str(number)).write_bytes(text.encode())
         except UnicodeEncodeError as fault:
-            raise HubFault(f"The text of {path} is not valid Unicode", remedy="Report this; a lone surrogate came through.") from fault
+            raise HubFault(f"The text of {path} is not valid Unicode: {fault.reason}") from fault
     asked = "".join(f"{folder}/{number}\n" for number in range(len(texts))).encode()
-    names = git.run("hash-object", "-w", "--no-filters", "--stdin-paths", given=asked, holding=[held]).text.split()
+    names = git.run(
+        "hash-object", "-w", "--no-filters", "--stdin-paths", given=asked, holding=[held]
+    ).text.split()
     return {path: name for (path, _), name in zip(texts, names, strict=True)}
 
 
@@ -70,7 +72,9 @@ def _modes(git: Git, parent: str, paths: Sequence[str]) -> dict[str, str]:
     """Modes of the files there are. A link or submodule that is overwritten becomes a plain file."""
     if not paths:
         return {}
-    listed = git.run("ls-tree", "-z", "--full-tree", parent, "--", *paths).out.decode("utf-8", "backslashreplace")
+    listed = git.run("ls-tree", "-z", "--full-tree", parent, "--", *paths).out.decode(
+        "utf-8", "backslashreplace"
+    )
     found = {}
     for line in listed.split("\0"):
         about, tab, path = line.partition("\t")

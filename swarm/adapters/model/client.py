@@ -24,7 +24,6 @@ from swarm.adapters.model.faults import (
 )
 from swarm.config.prices import Price
 from swarm.domain.conversation import ModelReply, ModelRequest
-from swarm.domain.errors import ModelFault
 
 if TYPE_CHECKING:
     from swarm.adapters.model.endpoint import Endpoint
@@ -38,8 +37,8 @@ class OpenAIModel:
     """A chat model behind an OpenAI-compatible endpoint. Safe for concurrent calls, and from several event loops.
 
     `timeout` bounds one try in seconds, `retries` how often it is made again, `patience` the seconds waited between
-    tries in all. `price_of` gives a model's price or None (then money counts as 0). `on_retry` hears one sentence for each
-    retry. The clocks, `sleep` and `rng` (0 to 1) are for tests. Backoff is exponential with full jitter
+    tries in all. `price_of` gives a model's price or None (then money counts as 0). `on_retry` hears one sentence for
+    each retry. The clocks, `sleep` and `rng` (0 to 1) are for tests. Backoff is exponential with full jitter
     (Brooker, "Exponential Backoff And Jitter", AWS 2015); a server's own Retry-After is waited out instead.
     """
 
@@ -133,15 +132,14 @@ class OpenAIModel:
                 return reply
 
     async def _once(self, request: ModelRequest, dialect: wire.Dialect) -> ModelReply:
+        endpoint = self._endpoint()
         began = self._monotonic()
-        data: dict[str, Any] = await self._endpoint().chat(
-            wire.payload(request, dialect), wire.headers(request)
-        )
+        data: dict[str, Any] = await endpoint.chat(wire.payload(request, dialect), wire.headers(request))
         self._answered = True
         return wire.reply(data, request, self._price_of(request.model), self._monotonic() - began)
 
     def _delay(self, error: EndpointError, tries: int) -> float:
-        ceiling = min(LONGEST_SECONDS, BASE_SECONDS * 2 ** (tries - 1))
+        ceiling = min(LONGEST_SECONDS, BASE_SECONDS * 2.0 ** (tries - 1))
         asked = asked_wait(error, now=self._now())
         # Never sooner than asked, and not all agents in the same moment.
         return ceiling * self._rng() if asked is None else asked + min(1.0, ceiling) * self._rng()
@@ -164,6 +162,3 @@ def _simpler(error: Refused, request: ModelRequest, dialect: wire.Dialect) -> wi
     if request.response_schema is not None and dialect.response_format:
         return replace(dialect, response_format=False)
     return None
-
-
-__all__ = ["ModelFault", "OpenAIModel"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -92,7 +93,6 @@ def _refused(error: openai.APIStatusError) -> Refused:
         code=str(body.get("code") or body.get("type") or ""),
         param=str(body.get("param") or ""),
         headers={key.lower(): value for key, value in error.response.headers.items()},
-        structured=bool(body),
     )
 
 
@@ -103,4 +103,7 @@ def _root_cause(error: BaseException) -> str:
         cause = inner
     if isinstance(cause, BaseExceptionGroup):
         cause = cause.exceptions[0]
-    return str(getattr(cause, "strerror", None) or cause) or type(cause).__name__
+    if isinstance(cause, OSError):
+        # asyncio writes its own words into some; the number says it plainly. Resolver errors have negative ones.
+        return os.strerror(cause.errno) if (cause.errno or 0) > 0 else str(cause.strerror or cause)
+    return str(cause) or type(cause).__name__

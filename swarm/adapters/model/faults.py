@@ -11,35 +11,35 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
-from swarm.domain.errors import ContextOverflow, ModelFault
+from swarm.domain.errors import ContextOverflow, InternalFault, ModelFault
 
 _PASSING = {408, 409, 425, 429}
 _SPENT = ("insufficient_quota", "billing_hard_limit_reached", "insufficient_balance")
 _TOO_LONG = re.compile(
-    r"context[ _-]?(length|window|size)|maximum (prompt|input) length|(prompt|input) is too long|too many (input )?tokens"
-    r"|exceeds? the (available|maximum) (context|number of tokens)|reduce the length of the messages",
+    r"context[ _-]?(length|window|size)|maximum (prompt|input) length|(prompt|input) is too long"
+    r"|too many (input )?tokens|exceeds? the (available|maximum) (context|number of tokens)"
+    r"|reduce the length of the messages",
     re.IGNORECASE,
 )
 _SHOWN = 300
 
 
 class EndpointError(Exception):
-    """The base of the three."""
+    """The base of the three, and none beside them."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Refused(EndpointError):
-    """An HTTP status of 400 or more, with the server's own words; `structured` says that they came as an error object."""
+    """An HTTP status of 400 or more, with the server's own words."""
 
     status: int
     message: str
     code: str = ""
     param: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
-    structured: bool = True
 
 
-@dataclass
+@dataclass(eq=False)
 class Unreachable(EndpointError):
     """No answer at all: `slow` when it timed out, otherwise the connection failed or broke."""
 
@@ -47,7 +47,7 @@ class Unreachable(EndpointError):
     slow: bool = False
 
 
-@dataclass
+@dataclass(eq=False)
 class Garbage(EndpointError):
     """An answer that is no chat completion."""
 
@@ -85,11 +85,14 @@ def asked_wait(error: EndpointError, *, now: float) -> float | None:
 
 def describe(error: EndpointError) -> str:
     """What happened, in a few words, for a retry's message and a fault's."""
-    if isinstance(error, Refused):
-        return f"HTTP {error.status}: {shorten(error.message)}"
-    if isinstance(error, Unreachable):
-        return shorten(error.reason)
-    return f"an answer that is no chat completion: {shorten(error.text) or 'an empty body'}"
+    match error:
+        case Refused():
+            return f"HTTP {error.status}: {shorten(error.message)}"
+        case Unreachable():
+            return shorten(error.reason)
+        case Garbage():
+            return f"an answer that is no chat completion: {shorten(error.text) or 'an empty body'}"
+    raise InternalFault(f"An endpoint error of an unknown kind: {type(error).__name__}")
 
 
 def shorten(text: str) -> str:
@@ -108,21 +111,20 @@ def fault(error: EndpointError, *, url: str, model: str, tries: int) -> ModelFau
     """The error as the user reads it. `tries` is how often the call was made."""
     where = shown(url)
     times = f" after {tries} tries" if tries > 1 else ""
+    if isinstance(error, Refused):
+        return _refusal(error, where, model, times)
     if isinstance(error, Unreachable):
-        what = f"The model endpoint did not answer{times}: {describe(error)}"
-        return ModelFault(what, where=where, remedy=_REACH)
-    if isinstance(error, Garbage):
-        what = f"The model endpoint gave{times} {describe(error)}"
         return ModelFault(
-            what, where=where, remedy="Is it an OpenAI-compatible server, and does the URL end with /v1?"
+            f"The model endpoint did not answer{times}: {describe(error)}", where=where, remedy=_REACH
         )
-    assert isinstance(error, Refused)
-    return _refusal(error, where, model, times)
+    return ModelFault(f"The model endpoint gave{times} {describe(error)}", where=where, remedy=_COMPATIBLE)
 
 
 _REACH = (
     "Set OPENAI_BASE_URL (or base_url in swarm.toml) to your endpoint, or start it; `swarm doctor` checks it."
 )
+
+_COMPATIBLE = "Is it an OpenAI-compatible server, and does the URL end with /v1?"
 
 
 def _refusal(error: Refused, where: str, model: str, times: str) -> ModelFault:
@@ -149,10 +151,13 @@ def _sentences(error: Refused, model: str, times: str, said: str) -> tuple[str, 
     if error.status == 403:
         remedy = "Check that the key in OPENAI_API_KEY may use this model."
         return f"The key may not use the model {model}: {said}", remedy
-    if error.status == 404 and error.structured:
+    if error.status == 404 and (error.code == "model_not_found" or "model" in said.lower()):
         return f"The endpoint has no model {model!r}: {said}", "`swarm doctor` lists the models that it has."
     if error.status == 404:
-        return "The endpoint has no Chat Completions at this URL", "OPENAI_BASE_URL usually ends with /v1."
+        return (
+            f"The endpoint has no Chat Completions at this URL: {said}",
+            "OPENAI_BASE_URL usually ends with /v1.",
+        )
     if error.status == 429:
         return (
             f"The endpoint limits the rate of calls{times}: {said}",

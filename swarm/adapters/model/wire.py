@@ -76,7 +76,7 @@ def _is_object(text: str) -> bool:
 
 def _response_format(schema: dict[str, Any]) -> dict[str, Any]:
     name = _NAME.sub("_", str(schema.get("title") or "answer"))
-    # Not strict: strict mode takes a part of JSON Schema only (no defaults, no open maps), and the reader validates anyway.
+    # Not strict: strict mode takes a part of JSON Schema only (no defaults, no open maps); the reader validates anyway.
     return {"type": "json_schema", "json_schema": {"name": name, "schema": schema, "strict": False}}
 
 

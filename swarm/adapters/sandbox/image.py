@@ -63,6 +63,26 @@ def ensure_image(profile: str, assets: Path, progress: Progress) -> str:
         client.close()
 
 
+def image_state(profile: str, assets: Path) -> tuple[str, bool]:
+    """The tag of a profile's image, and whether this engine has it. EnvironmentFault when no engine answers."""
+    recipe = read_recipe(profile, assets)
+    client = _connect()
+    try:
+        return recipe.tag, _has_image(client, recipe.tag)
+    finally:
+        client.close()
+
+
+def engine_version() -> str:
+    """The engine's version and storage driver. EnvironmentFault when none answers."""
+    client = _connect()
+    try:
+        info = client.info()
+    finally:
+        client.close()
+    return f"{info.get('ServerVersion', 'unknown')}, {info.get('Driver', 'unknown')}"
+
+
 def _connect() -> docker.DockerClient:
     try:
         client = docker.from_env(timeout=_ENGINE_SECONDS)

@@ -1,0 +1,5 @@
+"""The user's own repository."""
+
+from swarm.adapters.repository.user import UserRepository
+
+__all__ = ["UserRepository"]
