@@ -105,7 +105,7 @@ class RecordingModel:
         self._redact = redact
         self._monotonic = monotonic
         self._entries: dict[Place, list[RecordingEntry]] = {}
-        if path.exists() and not (resume and self._torn_at_birth()):
+        if path.exists() and path.stat().st_size and not (resume and self._torn_at_birth()):
             self._go_on(header, resume=resume)
         else:
             clean = {"goal": redact(header.goal), "command": redact(header.command)}

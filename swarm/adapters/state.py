@@ -92,7 +92,9 @@ class FileRunStore:
         if len(matches) == 1:
             return self._root / matches[0]
         if matches:
-            raise UsageFault(f"{run!r} fits several runs: {', '.join(matches[:5])}", remedy="Give more of the id.")
+            raise UsageFault(
+                f"{run!r} fits several runs: {', '.join(matches[:5])}", remedy="Give more of the id."
+            )
         near = difflib.get_close_matches(run, ids, n=3, cutoff=0.4)
         remedy = f"Did you mean {' or '.join(near)}?" if near else "`swarm list` shows all runs."
         raise UsageFault(f"There is no run {run!r}", where=str(self._root), remedy=remedy)
@@ -102,7 +104,9 @@ class FileRunStore:
         folder = self.folder(run)
         record = self._load(folder / RECORD_FILE, RunRecord)
         if record is None:
-            raise UsageFault(f"Run {folder.name} has no record", where=str(folder), remedy="Remove its folder.")
+            raise UsageFault(
+                f"Run {folder.name} has no record", where=str(folder), remedy="Remove its folder."
+            )
         if record.status is RunStatus.RUNNING and not self.locked(folder.name):
             return record.model_copy(update={"status": RunStatus.INTERRUPTED})
         return record
@@ -206,7 +210,9 @@ class FileRunStore:
         """Deletes the folder; UsageFault while another process works on the run."""
         folder = self.folder(run)
         if folder.name not in self._held and self.locked(folder.name):
-            raise UsageFault(f"Run {folder.name} is being worked on", remedy=f"First: swarm cancel {folder.name}")
+            raise UsageFault(
+                f"Run {folder.name} is being worked on", remedy=f"First: swarm cancel {folder.name}"
+            )
         with self._translated():
             # Renamed first: a run is there or gone, even when the deletion is cut short.
             doomed = self._root / f".gone-{folder.name}-{secrets.token_hex(4)}"
@@ -312,6 +318,8 @@ def _flock(file: int, seconds: float) -> bool:
 def _free(folder: Path) -> int:
     """Free bytes on the disk of a folder that may not exist yet; -1 when nobody can say."""
     for place in (folder, *folder.parents):
-        with suppress(OSError):  # not there, or not for us: its parent lies on the same disk, or nearly always
+        with suppress(
+            OSError
+        ):  # not there, or not for us: its parent lies on the same disk, or nearly always
             return shutil.disk_usage(place).free
     return -1

@@ -29,7 +29,9 @@ class EventLog:
     the file cannot be written.
     """
 
-    def __init__(self, path: Path, listeners: Sequence[Listener] = (), *, redactor: Redactor | None = None) -> None:
+    def __init__(
+        self, path: Path, listeners: Sequence[Listener] = (), *, redactor: Redactor | None = None
+    ) -> None:
         self._path = path
         self._listeners = tuple(listeners)
         self._redactor = redactor or Redactor()
@@ -85,7 +87,9 @@ def follow(path: Path, *, until: Callable[[], bool], poll: float = FOLLOW_SECOND
             time.sleep(poll)
 
 
-def configure_logging(path: Path, level: str = "info", *, redactor: Redactor | None = None) -> Callable[[], None]:
+def configure_logging(
+    path: Path, level: str = "info", *, redactor: Redactor | None = None
+) -> Callable[[], None]:
     """Sends structlog's and the standard library's logs to a file as lines of JSON; the returned call undoes it.
 
     Nothing reaches the terminal. `level` is one of debug, info, warning, error. Exceptions come with tracebacks.

@@ -93,7 +93,7 @@ async def _execute(
 
 def _view(as_json: bool) -> View:
     out = console(error=as_json)
-    if not out.is_terminal:
+    if not out.is_terminal or out.is_dumb_terminal:
         return PlainView(sys.stderr if as_json else sys.stdout)
     from swarm.cli.live import LiveView
 

@@ -65,6 +65,23 @@ Json = Annotated[
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, or the beginning of one.")]
 
 
+RUN_HELP = """Build a goal: plan it, build it in sandboxes, merge, judge, and deliver a branch.
+
+Ctrl-C stops safely, and `swarm resume` goes on. Exit codes:
+
+0 accepted
+1 internal error
+2 usage or bad input, nothing started
+3 finished, not accepted
+4 waiting (paused, or approval)
+5 budget reached, resumable
+6 stopped by a fault, resumable
+7 plan failed
+8 cancelled
+130 interrupted, resumable
+"""
+
+
 def run(
     ctx: typer.Context,
     goal: Goal,
@@ -86,21 +103,7 @@ def run(
     approve: Approve = False,
     as_json: Json = False,
 ) -> None:
-    """Build a goal: plan it, build it in sandboxes, merge, judge, and deliver a branch.
-
-    Ctrl-C stops safely, and `swarm resume` goes on. Exit codes:
-
-    0 accepted
-    1 internal error
-    2 usage or bad input, nothing started
-    3 finished, not accepted
-    4 waiting (paused, or approval)
-    5 budget reached, resumable
-    6 stopped by a fault, resumable
-    7 plan failed
-    8 cancelled
-    130 interrupted, resumable
-    """
+    """Builds a goal; the help for people is RUN_HELP."""
     from swarm.domain.requests import RunRequest
 
     text = read_goal(goal)
@@ -217,7 +220,8 @@ def resume(
 def register(app: typer.Typer) -> None:
     """Adds the commands of this module."""
     app.command(
-        epilog='Example: swarm run "Add a --json flag to the CLI" --repo ../tool --budget-tokens 2000000'
+        help=RUN_HELP,
+        epilog='Example: swarm run "Add a --json flag to the CLI" --repo ../tool --budget-tokens 2000000',
     )(run)
     app.command(epilog="Example: swarm plan @goal.md --out plan.yaml && swarm run @goal.md --plan plan.yaml")(
         plan

@@ -93,11 +93,12 @@ def docstring(text: str, indent: str = "") -> str:
     if not safe:
         return ""
     paragraphs = [" ".join(p.split()) for p in safe.split("\n") if p.strip()]
-    lines = [line for p in paragraphs for line in textwrap.wrap(p, WIDTH, break_long_words=False)]
+    blocks = [textwrap.wrap(p, WIDTH, break_long_words=False) for p in paragraphs]
+    lines = [*blocks[0], *([""] if len(blocks) > 1 else []), *(line for block in blocks[1:] for line in block)]
     if len(lines) == 1:
         end = " " if lines[0].endswith('"') else ""
         return f'{indent}"""{lines[0]}{end}"""'
-    body = "\n".join(f"{indent}{line}" for line in lines[1:])
+    body = "\n".join(f"{indent}{line}" if line else "" for line in lines[1:])
     return f'{indent}"""{lines[0]}\n{body}\n{indent}"""'
 
 

@@ -49,10 +49,44 @@ def home(name: str, file: FileSpec, defined: Defined) -> str:
 
 
 def complete_uses(blueprint: Blueprint) -> Blueprint:
-    """The blueprint with the uses that signatures imply, files and uses sorted by path: its canonical form."""
+    """The blueprint in its canonical form: files and uses sorted by path, with the uses that signatures imply.
+
+    What a package's `__init__.py` only re-exports becomes a use there, and its users use the file that defines it.
+    """
     defined = defined_names(blueprint)
-    files = sorted((_completed(f, defined) for f in blueprint.files), key=lambda f: f.path)
-    return blueprint.model_copy(update={"files": tuple(files)})
+    inits = {f.path: _reexporting(f, defined) for f in blueprint.files if is_init(f.path)}
+    files = [_completed(_rerouted(inits.get(f.path, f), inits), defined) for f in blueprint.files]
+    return blueprint.model_copy(update={"files": tuple(sorted(files, key=lambda f: f.path))})
+
+
+def _reexporting(file: FileSpec, defined: Defined) -> FileSpec:
+    """An init whose symbols that other files of its package define are uses."""
+    folder = file.path.removesuffix("__init__.py")
+    uses = {u.path: set(u.symbols) for u in file.uses}
+    own = []
+    for symbol in file.symbols:
+        used = [p for p, names in uses.items() if symbol.name in names]
+        places = used or [p for p in defined.get(symbol.name, ()) if p != file.path and p.startswith(folder)]
+        if len(places) == 1:
+            uses.setdefault(places[0], set()).add(symbol.name)
+        else:
+            own.append(symbol)
+    completed = tuple(Use(path=p, symbols=tuple(sorted(names))) for p, names in sorted(uses.items()))
+    return file.model_copy(update={"symbols": tuple(own), "uses": completed})
+
+
+def _rerouted(file: FileSpec, inits: Mapping[str, FileSpec]) -> FileSpec:
+    """A file whose uses of re-exported names point at the files that define them."""
+    uses: dict[str, set[str]] = defaultdict(set)
+    for use in file.uses:
+        through = inits[use.path].uses if use.path in inits else ()
+        homes = {name: inner.path for inner in through for name in inner.symbols}
+        for name in use.symbols:
+            uses[homes.get(name, use.path)].add(name)
+        if not use.symbols:
+            uses[use.path] |= set()
+    rerouted = tuple(Use(path=p, symbols=tuple(sorted(uses[p]))) for p in sorted(uses))
+    return file.model_copy(update={"uses": rerouted})
 
 
 def _completed(file: FileSpec, defined: Defined) -> FileSpec:

@@ -51,6 +51,7 @@ _ABSTRACT = re.compile(r"@(?:\w+\.)*(abstractmethod|abstractproperty|overload|ab
 _WHY = re.compile(
     r"(?i)\b(nothing|no-?op|ignor\w+|not needed|silen\w+|quiet\w*|discard\w*|hook|intentional\w*|subclass\w*)\b"
 )
+_CASE = re.compile(r"(describe|context|suite|it|test|specify)\b.* ")
 _DEPTH = 6
 
 
@@ -130,17 +131,25 @@ def _definitions(language: str, source: bytes) -> dict[str, Definition]:
     return {name: _definition(name, nodes) for name, nodes in found.items()}
 
 
-def _walk(node: Node, prefix: str, depth: int) -> Iterator[tuple[str, Node, Node]]:
+def _walk(
+    node: Node, prefix: str, depth: int, *, inside_call: bool = False
+) -> Iterator[tuple[str, Node, Node]]:
     """(qualified name, whole node with decorators, node with the body) of each definition in a scope."""
     for child in node.named_children:
         named = _named(child)
         if not named and child.type in _SCOPES and depth < _DEPTH:
-            yield from _walk(child, prefix, depth + 1)
+            yield from _walk(child, prefix, depth + 1, inside_call=inside_call)
         for name, inner in named:
+            if inside_call and not _CASE.match(name):
+                continue  # a local of a test, not a definition
             yield prefix + name, child, inner
             body = inner.child_by_field_name("body")
-            if body is not None and depth < _DEPTH and (inner.type in _CLASSES | _LAMBDAS | {"class"}):
+            if body is None or depth >= _DEPTH:
+                continue
+            if inner.type in _CLASSES | {"class"}:
                 yield from _walk(body, f"{prefix}{name}.", depth + 1)
+            elif inner.type in _LAMBDAS and inner.parent is not None and inner.parent.type == "arguments":
+                yield from _walk(body, f"{prefix}{name}.", depth + 1, inside_call=True)
 
 
 def _named(node: Node) -> list[tuple[str, Node]]:
@@ -154,7 +163,7 @@ def _named(node: Node) -> list[tuple[str, Node]]:
     if node.type in _FUNCTIONS | _CLASSES | _VALUES:
         name = node.child_by_field_name("name") or node.child_by_field_name("property")
         return [(_text(name), node)] if name is not None else []
-    if node.type in ("lexical_declaration", "variable_declaration"):
+    if node.type in ("lexical_declaration", "variable_declaration") and not _IMPORT.match(_text(node)):
         return [n for child in node.named_children for n in _declarator(child)]
     if node.type == "expression_statement" and node.named_child_count:
         return _expression(node.named_children[0])
@@ -193,9 +202,13 @@ def _definition(name: str, nodes: list[tuple[Node, Node]]) -> Definition:
         digest=hashlib.sha256(re.sub(r"[\s,;]", "", text).replace("'", '"').encode()).hexdigest(),
         lines=significant(text),
         stub=stub,
-        intended=bool(_ABSTRACT.search(text))
-        or _is_override(name, outer, raises=stub == "raise")
-        or _says_why(inner),
+        intended=bool(stub) and _is_intended(name, text, outer, inner, stub),
+    )
+
+
+def _is_intended(name: str, text: str, outer: Node, inner: Node, stub: str) -> bool:
+    return (
+        bool(_ABSTRACT.search(text)) or _is_override(name, outer, raises=stub == "raise") or _says_why(inner)
     )
 
 

@@ -70,11 +70,11 @@ def _file_findings(file: _File, fresh: list[tuple[str, Definition]]) -> Iterator
     if file.result is None:
         yield from _dropped(file)
         return
+    elsewhere = [definition for path, definition in fresh if path != file.path]
     yield from _markers(file)
     yield from _syntax(file)
-    yield from _clean_lost(file)
+    yield from _clean_lost(file, {line for definition in elsewhere for line in definition.lines})
     yield from _stub_lines(file)
-    elsewhere = [definition for path, definition in fresh if path != file.path]
     for family in families(file.path, file.base, file.ours, file.theirs, file.result):
         yield from _lost(file, family, elsewhere)
         yield from _reverted(file, family)
@@ -112,8 +112,11 @@ def _syntax(file: _File) -> Iterator[GuardFinding]:
         )
 
 
-def _clean_lost(file: _File) -> Iterator[GuardFinding]:
-    """What git merged without a conflict has to survive; a side that loses more than half of it was not merged."""
+def _clean_lost(file: _File, moved: set[str]) -> Iterator[GuardFinding]:
+    """What git merged without a conflict has to survive; a side that loses more than half of it was not merged.
+
+    `moved` are lines of new definitions in other files.
+    """
     if file.auto is None or file.ours is None or file.theirs is None:
         return
     merged = segments(file.auto)
@@ -123,7 +126,9 @@ def _clean_lost(file: _File) -> Iterator[GuardFinding]:
     for who, mine, other in (("ours", ours, theirs), ("theirs", theirs, ours)):
         added = {x for x in clean if x in mine and x not in base and x not in other}
         removed = {x for x in base if x in other and x not in mine and x not in anywhere}
-        undone = [x for x in added if x not in result] + [x for x in removed if x in result]
+        undone = [x for x in added if x not in result and x not in moved] + [
+            x for x in removed if x in result
+        ]
         if undone and len(undone) > _CLEAN_SHARE * len(added | removed):
             yield GuardFinding(
                 rule="clean-lost",

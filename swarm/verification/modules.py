@@ -46,6 +46,14 @@ def parse_python(source: bytes, path: str) -> ast.Module:
             raise SyntaxError(f"nested too deeply ({type(error).__name__})") from error
 
 
+def compile_python(source: bytes, path: str) -> None:
+    """Finds what parsing lets pass, such as `return` outside a function; runs nothing. Raises as `parse_python`."""
+    tree = parse_python(source, path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        compile(tree, path, "exec", dont_inherit=True)
+
+
 def index_module(tree: ast.Module) -> ModuleIndex:
     """The names that a module binds; the last definition of a name counts, except for `@overload`."""
     index = ModuleIndex()

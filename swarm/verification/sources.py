@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 import yaml
 
 from swarm.verification.definitions import Definition, definitions, language_of, squash, syntax_error_line
-from swarm.verification.modules import parse_python
+from swarm.verification.modules import compile_python
 
 _MARKER = re.compile(r"^(<{7,}|>{7,}|\|{7,})(?: .*)?\r?$")
 _SEPARATOR = re.compile(r"^={7,}\r?$")
@@ -60,8 +60,7 @@ def syntax_fault(path: str, source: bytes) -> tuple[int, str] | None:
 
 def _python_fault(path: str, source: bytes) -> tuple[int, str] | None:
     try:
-        # Compiled and not only parsed: `return` outside a function is found here. Nothing runs.
-        compile(parse_python(source, path), path, "exec", dont_inherit=True)
+        compile_python(source, path)
     except SyntaxError as error:
         return error.lineno or 1, error.msg
     except (ValueError, RecursionError, MemoryError) as error:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 
+from support.fake_backend import FakeBackend
+
 from swarm.cli.main import create_app
-from tests.cli.fake_backend import FakeBackend
 
 if __name__ == "__main__":
     fake = FakeBackend(

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 from rich.console import Console
+from support.fake_backend import make_event, make_events, make_record
 
 from swarm.cli.live import LiveView, depth, screen
 from swarm.cli.plain import PlainView, line
@@ -14,7 +15,6 @@ from swarm.cli.progress import Progress, TaskProgress, fold
 from swarm.cli.text import duration, money, one_line, safe, tokens
 from swarm.domain.goal import Limits
 from swarm.domain.requests import folder_name
-from tests.cli.fake_backend import make_event, make_events, make_record
 
 
 def drawn(progress: Progress, *, width: int, height: int = 40, limits: Limits | None = None) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from support.fake_backend import RUN, FakeBackend, make_record, make_report
 from typer.testing import CliRunner, Result
 
 from swarm.cli.main import create_app
@@ -28,7 +29,6 @@ from swarm.domain.errors import (
 from swarm.domain.goal import Limits, Strategy
 from swarm.domain.report import RunStatus
 from swarm.domain.requests import ResumeOverrides
-from tests.cli.fake_backend import RUN, FakeBackend, make_record, make_report
 
 EXIT_CODES = {
     RunStatus.ACCEPTED: 0,

@@ -10,6 +10,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from support.fake_backend import RUN, FakeBackend, make_event, make_events, make_record, make_report
 from typer.testing import CliRunner, Result
 
 from swarm import __version__
@@ -17,7 +18,6 @@ from swarm.cli.backend import Backend
 from swarm.cli.main import create_app
 from swarm.config.schemas import schema
 from swarm.domain.report import RunStatus
-from tests.cli.fake_backend import RUN, FakeBackend, make_event, make_events, make_record, make_report
 
 OTHER = "blog-20261119-9f9f"
 COMMANDS = (

@@ -14,8 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-
-from tests.cli.fake_backend import RUN
+from support.fake_backend import RUN
 
 ROOT = Path(__file__).parents[2]
 APP = [sys.executable, str(Path(__file__).with_name("fake_app.py"))]
@@ -23,7 +22,12 @@ LAST_EVENT = "merge done"
 
 
 def environment(**extra: str) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **extra}
+    return {
+        **os.environ,
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}",
+        "PYTHONUNBUFFERED": "1",
+        **extra,
+    }
 
 
 @contextmanager

@@ -11,7 +11,10 @@ from pathlib import Path
 
 from swarm.adapters.durable.engine import DbosEngine
 from swarm.adapters.durable.gate import StopGate
+from swarm.adapters.journal import JournaledModel
 from swarm.domain.base import Value
+from swarm.domain.conversation import Message, ModelReply, ModelRequest
+from swarm.domain.errors import WaitingFault
 from swarm.ports import Durable
 
 CHILDREN = 6
@@ -29,32 +32,52 @@ class Summary(Value):
     totals: dict[str, int]
 
 
-class Toy:
+def write(path: Path, line: str) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.write(file, f"{line}\n".encode())
+    os.close(file)
+
+
+class AppendingModel:
+    """A model whose answers have an effect in the world: a line in `effects.log`."""
+
     def __init__(self, folder: Path, seconds: float) -> None:
         self._folder = folder
         self._seconds = seconds
-        self._done = self._read_done()
 
-    def _read_done(self) -> set[str]:
-        path = self._folder / "effects.log"
-        lines = path.read_text().splitlines() if path.exists() else []
-        return {line.removeprefix("effect ") for line in lines if line.startswith("effect ")}
+    async def complete(self, request: ModelRequest) -> ModelReply:
+        return await asyncio.to_thread(self._answer, request)
+
+    def _answer(self, request: ModelRequest) -> ModelReply:
+        time.sleep(self._seconds * (0.5 + request.turn * 3 % 10 / 10))
+        write(self._folder / "effects.log", f"{request.task} {request.turn}")
+        return ModelReply(content=str(request.turn))
+
+
+class Toy:
+    def __init__(self, folder: Path, seconds: float) -> None:
+        self._folder = folder
+        self._model = JournaledModel(AppendingModel(folder, seconds), folder / "journal.jsonl")
 
     def _write(self, name: str, line: str) -> None:
-        file = os.open(self._folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        os.write(file, f"{line}\n".encode())
-        os.close(file)
-
-    def _effect(self, given: Numbered) -> Numbered:
-        what = f"child{given.child} {given.step}"
-        self._write("begun.log", f"{os.getpid()} {what}")
-        if what not in self._done:
-            time.sleep(self._seconds * (0.5 + (given.child * 7 + given.step * 3) % 10 / 10))
-            self._write("effects.log", f"effect {what}")
-        return Numbered(child=given.child, step=given.step + 1, total=given.total + given.child * 100 + given.step)
+        write(self._folder / name, line)
 
     async def _work(self, given: Numbered) -> Numbered:
-        return await asyncio.to_thread(self._effect, given)
+        task = f"child{given.child}"
+        self._write("begun.log", f"{os.getpid()} {task} {given.step}")
+        reply = await self._model.complete(
+            ModelRequest(
+                workflow=f"toy.{task}",
+                step=f"append:{given.step}",
+                role="coder",
+                task=task,
+                turn=given.step,
+                model="toy",
+                messages=(Message(role="user", content=task),),
+            )
+        )
+        total = given.total + given.child * 100 + int(reply.content)
+        return Numbered(child=given.child, step=given.step + 1, total=total)
 
     async def child(self, durable: Durable, given: object) -> Numbered:
         state = Numbered.model_validate(given)
@@ -77,16 +100,20 @@ class Toy:
         return Summary(order=tuple(order), totals=dict(sorted(totals.items())))
 
 
-async def main(folder: Path, seconds: float) -> None:
+async def main(folder: Path, seconds: float, stop_after: float | None) -> None:
     toy = Toy(folder, seconds)
     gate = StopGate()
     engine = DbosEngine(folder, {"goal": toy.goal, "child": toy.child}, gate, run="toy")
     sys.stdout.write("ready\n")
     sys.stdout.flush()
+    if stop_after is not None:
+        asyncio.get_running_loop().call_later(stop_after, gate.stop, WaitingFault("paused"))
     result = await engine.run("goal", Numbered(child=0))
     await asyncio.to_thread(engine.close)
     sys.stdout.write(json.dumps({"result": result, "reason": str(gate.reason or "")}) + "\n")
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), float(sys.argv[2])))
+    asyncio.run(
+        main(Path(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3]) if len(sys.argv) > 3 else None)
+    )

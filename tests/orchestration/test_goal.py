@@ -36,11 +36,14 @@ acceptance: [python -m pytest -q]
 """
 
 
+TEST = "from {name} import {name}\n\n\ndef test_{name}() -> None:\n    assert {name}() == {value}\n"
+
+
 def module(name: str, value: int, *, broken: bool = False) -> Any:
     shown = value + 1 if broken else value
     return turn(
         write(f"{name}.py", f"def {name}() -> int:\n    return {shown}\n"),
-        write(f"tests/test_{name}.py", f"from {name} import {name}\n\n\ndef test_{name}() -> None:\n    assert {name}() == {value}\n"),
+        write(f"tests/test_{name}.py", TEST.format(name=name, value=value)),
         finish(),
     )
 
@@ -48,15 +51,25 @@ def module(name: str, value: int, *, broken: bool = False) -> Any:
 def verdict(mark: int, *findings: dict[str, Any]) -> Any:
     criterion = {"score": mark, "reason": "as it is"}
     names = ("code_quality", "code_organisation", "tests", "security")
-    text = json.dumps({**{name: criterion for name in names}, "findings": list(findings), "summary": "seen"})
+    text = json.dumps({**dict.fromkeys(names, criterion), "findings": list(findings), "summary": "seen"})
     from swarm.adapters.fakes.script import says
 
     return says(text)
 
 
+def git(world: World, *arguments: str) -> str:
+    command = ["git", "-C", str(world.repository.path), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def with_notes(name: str, value: int) -> Any:
+    base = module(name, value)
+    shared = write("notes.py", f"def note_{name}() -> str:\n    return {name!r}\n")
+    return base.model_copy(update={"tool_calls": (*turn(shared).tool_calls, *base.tool_calls)})
+
+
 def branch_files(world: World, branch: str) -> list[str]:
-    command = ["git", "-C", str(world.repository.path), "ls-tree", "-r", "--name-only", branch]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    return git(world, "ls-tree", "-r", "--name-only", branch).split()
 
 
 async def test_a_goal_becomes_a_branch_with_one_merge_commit_per_task(world: World) -> None:
@@ -68,9 +81,8 @@ async def test_a_goal_becomes_a_branch_with_one_merge_commit_per_task(world: Wor
     outcome = await world.run(world.goal(plan=PLAN), script)
     assert outcome.status is RunStatus.ACCEPTED
     assert outcome.score == 80
-    assert branch_files(world, outcome.branch) == ["alpha.py", "beta.py", "tests/test_alpha.py", "tests/test_beta.py"]
-    log = ["git", "-C", str(world.repository.path), "log", "--merges", "--format=%s", outcome.branch]
-    merges = subprocess.run(log, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert {"alpha.py", "beta.py", "tests/test_alpha.py"} <= set(branch_files(world, outcome.branch))
+    merges = git(world, "log", "--merges", "--format=%s", outcome.branch).splitlines()
     assert sorted(merges) == ["merge alpha: The alpha module", "merge beta: The beta module"]
 
 
@@ -93,20 +105,20 @@ async def test_finish_without_a_change_is_nudged_then_tried_afresh_then_fails_by
         ("coder", "alpha"): idle,
         ("coder", "beta"): [module("beta", 2)],
         ("judge", "round-0"): [verdict(5)],
-        ("fixer", "fix-1"): [turn(("read_file", {"path": "beta.py"})), turn(finish("nothing to do"))] + [turn(finish())] * 3,
+        ("fixer", "fix-1"): [turn(("read_file", {"path": "beta.py"})), *[turn(finish("nothing to do"))] * 3],
     }
     outcome = await world.run(world.goal(plan=PLAN), script)
-    assert [(t.task, t.status, t.attempts) for t in outcome.tasks if t.task == "alpha"] == [("alpha", TaskStatus.FAILED, 2)]
+    alpha = next(t for t in outcome.tasks if t.task == "alpha")
+    assert (alpha.status, alpha.attempts) == (TaskStatus.FAILED, 2)
     assert any("task alpha failed" in problem for problem in outcome.problems)
     assert "beta.py" in branch_files(world, outcome.branch)
 
 
 async def test_a_container_that_dies_costs_its_agent_no_work(world: World) -> None:
-    half = turn(write("alpha.py", "def alpha() -> int:\n    return 1\n"), write("notes/untracked.txt", "kept"))
-    rest = turn(
-        write("tests/test_alpha.py", "from alpha import alpha\n\n\ndef test_alpha() -> None:\n    assert alpha() == 1\n"),
-        finish(),
+    half = turn(
+        write("alpha.py", "def alpha() -> int:\n    return 1\n"), write("notes/untracked.txt", "kept")
     )
+    rest = turn(write("tests/test_alpha.py", TEST.format(name="alpha", value=1)), finish())
 
     def killed(request: Any) -> Any:
         if request.turn == 2:
@@ -125,43 +137,30 @@ async def test_a_container_that_dies_costs_its_agent_no_work(world: World) -> No
 
 
 async def test_a_real_conflict_goes_to_the_integrator_and_both_sides_survive(world: World) -> None:
-    plan = PLAN.replace("owns: [alpha.py,", "owns: [alpha.py, ").replace("title: The", "title: The")
-
-    def both(name: str, value: int) -> Any:
-        base = module(name, value)
-        shared = write("notes.py", f"def note_{name}() -> str:\n    return {name!r}\n")
-        return base.model_copy(update={"tool_calls": (*turn(shared).tool_calls, *base.tool_calls)})
-
     merged = "def note_alpha() -> str:\n    return 'alpha'\n\n\ndef note_beta() -> str:\n    return 'beta'\n"
     resolve = [turn(write("notes.py", merged), finish("kept both"))]
     script = {
-        ("coder", "alpha"): [both("alpha", 1)],
-        ("coder", "beta"): [both("beta", 2)],
+        ("coder", "alpha"): [with_notes("alpha", 1)],
+        ("coder", "beta"): [with_notes("beta", 2)],
         ("integrator", "integrate-alpha"): resolve,
         ("integrator", "integrate-beta"): resolve,
         ("judge", "round-0"): [verdict(5)],
     }
-    outcome = await world.run(world.goal(plan=plan), script)
+    outcome = await world.run(world.goal(plan=PLAN), script)
     assert outcome.status is RunStatus.ACCEPTED
     assert sorted(m.how for m in outcome.merges) == [MergeHow.CLEAN, MergeHow.INTEGRATOR]
-    show = ["git", "-C", str(world.repository.path), "show", f"{outcome.branch}:notes.py"]
-    text = subprocess.run(show, capture_output=True, text=True, check=True).stdout
+    text = git(world, "show", f"{outcome.branch}:notes.py")
     assert "note_alpha" in text
     assert "note_beta" in text
 
 
 async def test_a_resolution_that_loses_a_side_is_rejected_with_the_finding(world: World) -> None:
-    def both(name: str, value: int) -> Any:
-        base = module(name, value)
-        shared = write("notes.py", f"def note_{name}() -> str:\n    return {name!r}\n")
-        return base.model_copy(update={"tool_calls": (*turn(shared).tool_calls, *base.tool_calls)})
-
     lossy = turn(write("notes.py", "def note_alpha() -> str:\n    return 'alpha'\n"), finish("took alpha"))
     merged = "def note_alpha() -> str:\n    return 'alpha'\n\n\ndef note_beta() -> str:\n    return 'beta'\n"
     resolve = [lossy, turn(write("notes.py", merged), finish("kept both"))]
     script = {
-        ("coder", "alpha"): [both("alpha", 1)],
-        ("coder", "beta"): [both("beta", 2)],
+        ("coder", "alpha"): [with_notes("alpha", 1)],
+        ("coder", "beta"): [with_notes("beta", 2)],
         ("integrator", "integrate-alpha"): resolve,
         ("integrator", "integrate-beta"): resolve,
         ("judge", "round-0"): [verdict(5)],
@@ -173,7 +172,9 @@ async def test_a_resolution_that_loses_a_side_is_rejected_with_the_finding(world
 
 
 async def test_failing_checks_cap_the_score_and_the_fixer_mends_them(world: World) -> None:
-    plan = PLAN.replace("acceptance: [python -m pytest -q]", "acceptance: [python -m pytest -q, test -f NOTES.md]")
+    plan = PLAN.replace(
+        "acceptance: [python -m pytest -q]", "acceptance: [python -m pytest -q, test -f NOTES.md]"
+    )
     script = {
         ("coder", "alpha"): [module("alpha", 1)],
         ("coder", "beta"): [module("beta", 2)],

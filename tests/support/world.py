@@ -29,7 +29,9 @@ from swarm.orchestration.task import TASK_FLOW, run_task
 
 def turn(*calls: tuple[str, Mapping[str, Any]], text: str = "") -> ModelReply:
     """A reply with these tool calls."""
-    made = tuple(ToolCall(id=f"c{n}", name=name, arguments=json.dumps(args)) for n, (name, args) in enumerate(calls))
+    made = tuple(
+        ToolCall(id=f"c{n}", name=name, arguments=json.dumps(args)) for n, (name, args) in enumerate(calls)
+    )
     return ModelReply(content=text, tool_calls=made, finish_reason="tool_calls")
 
 

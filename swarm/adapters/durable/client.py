@@ -25,7 +25,9 @@ def send(folder: Path, run: str, topic: str, text: str) -> None:
         try:
             client.send(run, text, topic)
         except error.DBOSNonExistentWorkflowError as missing:
-            raise UsageFault(f"The run {run} has not begun, so it takes no messages", where=str(folder)) from missing
+            raise UsageFault(
+                f"The run {run} has not begun, so it takes no messages", where=str(folder)
+            ) from missing
 
 
 def published(folder: Path, run: str, key: str) -> Any:

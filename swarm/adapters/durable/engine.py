@@ -121,14 +121,18 @@ class DbosEngine:
         if not self._folder.is_dir():
             raise UsageFault("The run's folder is gone", where=str(self._folder))
         if not _in_use.acquire(blocking=False):
-            raise InternalFault("A second durable engine in one process", remedy="Close the first one before.")
+            raise InternalFault(
+                "A second durable engine in one process", remedy="Close the first one before."
+            )
         with ExitStack() as stack:
             stack.callback(_in_use.release)
             stack.enter_context(redirected_logging(self._folder))
             with ExitStack() as failed:
                 failed.callback(_destroy)
                 DBOS(config=configuration(self._folder, self._run))
-                self._flows.update({name: self._registered(name, body) for name, body in self._bodies.items()})
+                self._flows.update(
+                    {name: self._registered(name, body) for name, body in self._bodies.items()}
+                )
                 DBOS.launch()
                 await DBOS.register_queue_async(QUEUE, polling_interval_sec=POLL_SECONDS)
                 failed.pop_all()
@@ -143,6 +147,9 @@ class DbosEngine:
 
     async def _execute(self, body: Flow, packed: Any) -> Any:
         """One execution of a body. Only a result or dbos's own control flow leaves it: after a failure it parks."""
+        if self._resources is None:
+            # Taken from the queue at the very moment of closing: it stays for the next process.
+            raise asyncio.CancelledError
         self._own_task()
         workflow = str(DBOS.workflow_id)
         fittings = Fittings(self._gate, self._faults, self._artifacts, self._flows)
@@ -206,7 +213,9 @@ class DbosEngine:
 
     async def _ended(self) -> dict[str, Any] | None:
         """The result once there is one; None when the run was cancelled, here or by another process."""
-        handle: WorkflowHandleAsync[Any] = await DBOS.retrieve_workflow_async(self._run, existing_workflow=False)
+        handle: WorkflowHandleAsync[Any] = await DBOS.retrieve_workflow_async(
+            self._run, existing_workflow=False
+        )
         # The handle's own get_result would also serialise what it gets, and a cancellation is no JSON.
         await DBOS.wait_first_async([handle], polling_interval_sec=POLL_SECONDS)
         try:

@@ -12,7 +12,14 @@ import sqlalchemy.exc
 
 from swarm.adapters.durable.gate import StopGate
 from swarm.adapters.durable.store import Unrecordable
-from swarm.domain.errors import EnvironmentFault, InternalFault, OutageFault, StopFault, SwarmError, UsageFault
+from swarm.domain.errors import (
+    EnvironmentFault,
+    InternalFault,
+    OutageFault,
+    StopFault,
+    SwarmError,
+    UsageFault,
+)
 from swarm.domain.redaction import Redactor
 from swarm.domain.storage import disk_full, storage_fault
 

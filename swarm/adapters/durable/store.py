@@ -68,7 +68,9 @@ class Artifacts:
     def unpack(self, packed: Any) -> Any:
         """The JSON value of a record."""
         if not isinstance(packed, dict) or packed.get("schema_version") != SCHEMA_VERSION:
-            raise InternalFault("A record of the run's database is of another version", where=str(self._folder.parent))
+            raise InternalFault(
+                "A record of the run's database is of another version", where=str(self._folder.parent)
+            )
         if "artifact" not in packed:
             return packed["value"]
         return json.loads(self._read(packed["artifact"]))

@@ -28,7 +28,8 @@ class ModelServer:
 
     `latency` is seconds before an answer, or a function of the request. `api_key`, when set, is the only one that it
     accepts; `rejects` are top-level fields of a body that it answers with 400, as older servers do. `received` holds
-    the bodies of the chat requests in the order of arrival, and `busiest` the most that were under way at once.
+    the bodies of the chat requests in the order of arrival (`first_arrival` is set by the first), and `busiest` the
+    most that were under way at once.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class ModelServer:
         self.models = models
         self.rejects = rejects
         self.received: list[dict[str, Any]] = []
+        self.first_arrival = threading.Event()
         self.busiest = 0
         self.stopping = threading.Event()
         self._under_way = 0
@@ -75,6 +77,7 @@ class ModelServer:
         """Counts a chat request in."""
         with self._lock:
             self.received.append(body)
+            self.first_arrival.set()
             self._under_way += 1
             self.busiest = max(self.busiest, self._under_way)
 

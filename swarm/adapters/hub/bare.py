@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from swarm.adapters.hub.git import LONG_SECONDS, Git, upload_pack, version
+from swarm.adapters.hub.git import LONG_SECONDS, Bounds, Git, upload_pack, version
 from swarm.adapters.hub.lock import WORK, HubLock
 from swarm.adapters.hub.merged import read_conflict
 from swarm.adapters.hub.quarantine import ImportLimits, Quarantine
@@ -30,16 +30,19 @@ _ATTRIBUTES = f"""\
 * !merge !diff !filter !working-tree-encoding !ident !text !eol !crlf !whitespace
 * conflict-marker-size={MARKER_SIZE}
 """
-_SETTINGS = (
-    ("core.sharedRepository", "0644"),  # sandboxes read it as another user
-    ("core.hooksPath", "/dev/null"),
-    ("core.symlinks", "false"),
-    ("core.logAllRefUpdates", "false"),
-    ("gc.auto", "0"),  # a running clone shares these objects
-    ("maintenance.auto", "false"),
-    ("uploadpack.allowAnySHA1InWant", "true"),
-    ("receive.denyNonFastForwards", "false"),
-)
+# Sandboxes read it as another user and share its objects while they live; a delivery asks for a commit by id.
+_SETTINGS = """\
+[core]
+\thooksPath = /dev/null
+\tsymlinks = false
+\tlogAllRefUpdates = false
+[gc]
+\tauto = 0
+[maintenance]
+\tauto = false
+[uploadpack]
+\tallowAnySHA1InWant = true
+"""
 
 
 class BareHub:
@@ -75,18 +78,10 @@ class BareHub:
             raise HubFault(f"The hub could not be made: {fault.strerror}", where=str(self._path)) from fault
 
     def _make(self, fresh: Path) -> None:
-        git = Git(fresh)
-        git.run(
-            "init",
-            "--quiet",
-            "--bare",
-            "--template=",
-            "--object-format=sha1",
-            "--initial-branch=main",
-            str(fresh),
-        )
-        for name, value in _SETTINGS:
-            git.run("config", name, value)
+        form = ("--bare", "--shared=0644", "--template=", "--object-format=sha1", "--initial-branch=main")
+        Git(fresh).run("init", "--quiet", *form, str(fresh))
+        with (fresh / "config").open("a") as config:
+            config.write(_SETTINGS)
         (fresh / "info").mkdir(exist_ok=True)
         (fresh / "info" / "attributes").write_text(_ATTRIBUTES)
         fresh.chmod(0o755)
@@ -104,7 +99,7 @@ class BareHub:
             self._git.run(
                 "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--update-shallow",
                 f"--upload-pack={upload_pack()}", "--", str(repository.absolute()), f"+{commit}:{BASE_REF}",
-                seconds=LONG_SECONDS, holding=[held],
+                bounds=Bounds(seconds=LONG_SECONDS), holding=[held],
             )  # fmt: skip
 
     def commit_files(self, files: Mapping[str, str | None], *, parent: str, message: str) -> str:

@@ -13,6 +13,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +82,22 @@ class Answer:
         return self.out.decode("utf-8", "replace").rstrip("\n")
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """What a command may take: seconds of wall clock, bytes that it allocates, bytes of output; None is no bound.
+
+    `fault` is what passing one of them raises: for what a stranger sent, that is the stranger's fault.
+    """
+
+    seconds: float = QUICK_SECONDS
+    memory: int | None = None
+    output: int | None = None
+    fault: type[HubFault] = HubFault
+
+
+_QUICK = Bounds()
+
+
 class Git:
     """Git on one bare repository. `run` raises HubFault with git's first line for any unexpected end."""
 
@@ -93,30 +110,30 @@ class Git:
         given: bytes = b"",
         ok: Sequence[int] = (0,),
         env: Mapping[str, str] | None = None,
-        seconds: float = QUICK_SECONDS,
-        memory: int | None = None,
+        bounds: Bounds = _QUICK,
         holding: Sequence[int] = (),
     ) -> Answer:
-        """Runs one command to its end. `memory` bounds what it may allocate, in bytes; `holding` are descriptors kept.
+        """Runs one command to its end.
 
-        A descriptor that is kept carries its lock: a command that outlives a killed orchestrator still holds it.
+        A descriptor in `holding` is kept, and its lock with it: a command that outlives a killed orchestrator still
+        holds it.
         """
         command = [_program(), f"--git-dir={self._folder}", *settings(*_SAFE, *_HUB), *arguments]
         everything = {**environment(), **(env or {})}
         try:
-            answer = _execute(
-                command, everything, given=given, seconds=seconds, memory=memory, holding=holding
-            )
+            answer = _execute(command, everything, given=given, bounds=bounds, holding=holding)
         except subprocess.TimeoutExpired as fault:
-            raise HubFault(
-                f"git {arguments[0]} took longer than {seconds:.0f} s and was stopped",
+            raise bounds.fault(
+                f"git {arguments[0]} took longer than {bounds.seconds:.0f} s and was stopped",
                 where=str(self._folder),
-                remedy="Resume the run; if it happens again, the disk is slow or the repository is very large.",
+                remedy="If it happens again, the disk is slow or the repository is very large.",
             ) from fault
         except OSError as fault:
             raise HubFault(
                 f"git {arguments[0]} could not be run: {fault}", where=str(self._folder)
             ) from fault
+        if answer.code == -signal.SIGXFSZ and bounds.output is not None:
+            raise bounds.fault(f"git {arguments[0]} found more than {bounds.output:,} bytes to say")
         if answer.code not in ok:
             raise HubFault(f"git {arguments[0]} failed: {first_line(answer)}", where=str(self._folder))
         return answer
@@ -173,27 +190,30 @@ def _execute(
     env: Mapping[str, str],
     *,
     given: bytes = b"",
-    seconds: float = QUICK_SECONDS,
-    memory: int | None = None,
+    bounds: Bounds = _QUICK,
     holding: Sequence[int] = (),
 ) -> Answer:
     """Runs a command in a session of its own, so that Ctrl-C doesn't cut it and a time-out ends its children too."""
-    pipe = subprocess.PIPE
-    process = subprocess.Popen(
-        command,
-        stdin=pipe,
-        stdout=pipe,
-        stderr=pipe,
-        env=dict(env),
-        cwd="/",
-        start_new_session=True,
-        pass_fds=tuple(holding),
-    )
-    with process, _ended(process):
-        if memory is not None:
+    # An output with a bound goes to a file, where the system can hold git to it.
+    with contextlib.nullcontext() if bounds.output is None else tempfile.TemporaryFile() as kept:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=kept or subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=dict(env),
+            cwd="/",
+            start_new_session=True,
+            pass_fds=tuple(holding),
+        )
+        with process, _ended(process):
             # Private memory only: the packs of a large repository are mapped, and cost nothing.
-            _limit(process.pid, memory)
-        out, err = process.communicate(given, timeout=seconds)
+            _limit(process.pid, resource.RLIMIT_DATA, bounds.memory)
+            _limit(process.pid, resource.RLIMIT_FSIZE, bounds.output)
+            out, err = process.communicate(given, timeout=bounds.seconds)
+        if kept is not None:
+            kept.seek(0)
+            out = kept.read()
     return Answer(process.returncode, out, err.decode("utf-8", "replace"))
 
 
@@ -207,6 +227,7 @@ def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
         raise
 
 
-def _limit(pid: int, memory: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        resource.prlimit(pid, resource.RLIMIT_DATA, (memory, memory))
+def _limit(pid: int, what: int, most: int | None) -> None:
+    if most is not None:
+        with contextlib.suppress(ProcessLookupError):
+            resource.prlimit(pid, what, (most, most))

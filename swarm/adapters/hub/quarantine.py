@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swarm.adapters.hub.bundle import Bundle, read_bundle
-from swarm.adapters.hub.git import Answer, Git
+from swarm.adapters.hub.git import Answer, Bounds, Git
 from swarm.adapters.hub.lock import WORK
 from swarm.adapters.hub.policy import check_changes, check_path_changes, read_changes
 from swarm.domain.errors import BundleRefused, HubFault
@@ -25,6 +25,8 @@ _SECONDS = 300.0
 # Above this, the pack is kept as one; below, its objects are stored loose (as git's own receive does): a run imports
 # a small bundle per turn, and git slows down with every pack.
 _LOOSE_OBJECTS = 200
+# Trees may share subtrees so that a few kilobytes list billions of files: nothing about a bundle is said at such length.
+_READING = Bounds(seconds=_SECONDS, output=200_000_000, fault=BundleRefused)
 # Complaints that are about this machine and not about the pack.
 _OURS = re.compile(
     r"No space left|Disk quota|Input/output error|Read-only file system|unable to (?:create|write)"
@@ -141,19 +143,13 @@ class _Inside:
     held: int
 
     def run(
-        self,
-        *arguments: str,
-        given: bytes = b"",
-        ok: Sequence[int] = (0,),
-        memory: int | None = None,
+        self, *arguments: str, given: bytes = b"", ok: Sequence[int] = (0,), bounds: Bounds = _READING
     ) -> Answer:
         env = {
             "GIT_OBJECT_DIRECTORY": str(self.objects),
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": f'"{_quoted(str(self.hub_objects))}"',
         }
-        return self.git.run(
-            *arguments, given=given, ok=ok, env=env, seconds=_SECONDS, memory=memory, holding=[self.held]
-        )
+        return self.git.run(*arguments, given=given, ok=ok, env=env, bounds=bounds, holding=[self.held])
 
     def unpack(self, bundle: Bundle, *, memory: int) -> None:
         """Reads the pack. Strict: format, paths (`.git` in any spelling, `..`), links between objects, .gitmodules."""
@@ -161,7 +157,8 @@ class _Inside:
             command = ["unpack-objects", "--strict", "-q"]
         else:
             command = ["index-pack", "--strict", "--fix-thin", "--stdin"]
-        answer = self.run(*command, given=bundle.pack, ok=range(-64, 256), memory=memory)
+        bounds = Bounds(seconds=_SECONDS, memory=memory, fault=BundleRefused)
+        answer = self.run(*command, given=bundle.pack, ok=range(-64, 256), bounds=bounds)
         if answer.code < 0 or _OURS.search(answer.err):
             raise HubFault(f"git could not store the pack: {_reason(answer)}", where=str(self.objects))
         if answer.code != 0:

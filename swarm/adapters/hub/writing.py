@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from swarm.adapters.hub.git import Git
+from swarm.adapters.hub.git import Git, first_line
 from swarm.domain.errors import HubFault
 
 _NAME = "swarm"
@@ -42,8 +42,24 @@ def write_tree(git: Git, files: Mapping[str, str | None], *, parent: str, work: 
         # Deletions first: a folder may take the place of a file.
         lines = [f"0 {'0' * 40}\t{path}" for path, text in files.items() if text is None]
         lines += [f"{modes.get(path, _FILE)} {name}\t{path}" for path, name in objects.items()]
-        git.run("update-index", "-z", "--index-info", given=_joined(lines), env=env)
-        return git.run("write-tree", env=env, holding=[held]).text
+        written = git.run("update-index", "-z", "--index-info", given=_joined(lines), env=env)
+        if written.err:  # a path outside the tree is only warned about, and left out
+            raise HubFault(f"git did not take a path: {first_line(written)}")
+        tree = git.run("write-tree", env=env, holding=[held]).text
+    if parent:
+        _check_deletions(git, files, parent, tree)
+    return tree
+
+
+def _check_deletions(git: Git, files: Mapping[str, str | None], parent: str, tree: str) -> None:
+    """A file written where a folder is (or below a file) would take what is there with it, unasked."""
+    gone = git.run("diff-tree", "-r", "-z", "--no-renames", "--name-only", "--diff-filter=D", parent, tree)
+    asked = {path.encode() for path, text in files.items() if text is None}
+    lost = sorted(path for path in gone.out.split(b"\0") if path and path not in asked)
+    if lost:
+        raise HubFault(
+            f"Writing these files would delete {lost[0].decode('utf-8', 'replace')}, which nobody asked for"
+        )
 
 
 def _time_after(git: Git, parents: Sequence[str]) -> int:

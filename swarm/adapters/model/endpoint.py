@@ -105,5 +105,6 @@ def _root_cause(error: BaseException) -> str:
         cause = cause.exceptions[0]
     if isinstance(cause, OSError):
         # asyncio writes its own words into some; the number says it plainly. Resolver errors have negative ones.
-        return os.strerror(cause.errno) if (cause.errno or 0) > 0 else str(cause.strerror or cause)
+        number = cause.errno or 0
+        return os.strerror(number) if number > 0 else str(cause.strerror or cause)
     return str(cause) or type(cause).__name__

@@ -107,7 +107,7 @@ class UserRepository:
             raise UsageFault("The repository has no commit yet", where=str(self._path), remedy=remedy)
         kinds = ("refs/heads", "refs/tags", "refs/remotes")
         names = self._git("for-each-ref", "--format=%(refname:short)", *kinds).out.split()
-        near = difflib.get_close_matches(base, names, n=3, cutoff=0.5)
+        near = difflib.get_close_matches(base.removeprefix("refs/heads/"), names, n=3, cutoff=0.5)
         remedy = f"Near: {', '.join(near)}." if near else "`git branch -a` and `git tag` list what there is."
         raise UsageFault(f"{base!r} is no branch, tag or commit", where=str(self._path), remedy=remedy)
 

@@ -10,7 +10,7 @@ import itertools
 import json
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Overdue
 from typing import Any, Protocol
@@ -57,10 +57,12 @@ class Connection:
     def handshake(self) -> None:
         """Ends a line that a predecessor left half sent, and sees that the tool server answers. SandboxFault if not."""
         nonce = uuid.uuid4().hex
-        if self.ask("ping", _HANDSHAKE_SECONDS, lead=b"\n", nonce=nonce).get("nonce") != nonce:
+        if self.ask("ping", _HANDSHAKE_SECONDS, {"nonce": nonce}, lead=b"\n").get("nonce") != nonce:
             raise SandboxFault("the tool server answered the handshake wrongly", where=self._name)
 
-    def ask(self, operation: str, seconds: float, *, lead: bytes = b"", **arguments: object) -> Reply:
+    def ask(
+        self, operation: str, seconds: float, arguments: Mapping[str, object], *, lead: bytes = b""
+    ) -> Reply:
         """The result of one operation; `seconds` bounds the whole exchange. SandboxGone, or SandboxFault."""
         identity = f"{self._prefix}-{next(self._numbers)}"
         future: Future[Reply] = Future()

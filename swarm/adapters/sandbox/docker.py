@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from swarm.adapters.sandbox.connection import Connection
@@ -23,14 +24,14 @@ RUN_LABEL = "swarm.run"
 SANDBOX_LABEL = "swarm.sandbox"
 _USER = "1000:1000"
 _HUB = "/hub"
-_ATTACH_TRIES = 3
 _START_SECONDS = 15.0
 _GONE_SECONDS = 3.0
 _POLL_SECONDS = 0.05
+_SECONDS_END = len("2026-01-01T00:00:00")
 
 
 class DockerSandboxes:
-    """The container engine. `assets` holds `sandboxes/`; `ttl` is how many seconds a sandbox outlives its last request."""
+    """The container engine. `assets` holds `sandboxes/`; a sandbox outlives its last request by `ttl` seconds."""
 
     def __init__(self, assets: Path, *, ttl: float = 86_400) -> None:
         self._assets = assets
@@ -136,22 +137,15 @@ class DockerSandboxes:
             ) from error
 
     def _connect(self, name: str, identity: str) -> Connection:
-        """A connection whose tool server answers. An attach in the middle of somebody's reply can be out of step."""
-        for attempt in range(_ATTACH_TRIES):
-            stream = AttachStream(self._engine.attach(identity, name))
-            connection = Connection(stream, name, lambda stream=stream: self._explain(name, identity, stream))
-            try:
-                connection.handshake()
-            except SandboxGone:
-                connection.close()
-                raise
-            except SandboxFault:
-                connection.close()
-                if attempt == _ATTACH_TRIES - 1:
-                    raise
-            else:
-                return connection
-        raise SandboxFault("the tool server does not answer", where=name)
+        """A connection whose tool server answers."""
+        stream = AttachStream(self._engine.attach(identity, name))
+        connection = Connection(stream, name, partial(self._explain, name, identity, stream))
+        try:
+            connection.handshake()
+        except SandboxFault:
+            connection.close()
+            raise
+        return connection
 
     def _explain(self, name: str, identity: str, stream: AttachStream) -> SandboxFault:
         """Why the stream ended: SandboxGone when the container is dead, else the engine let go of it."""
@@ -181,5 +175,5 @@ def _cause(found: Found | None, complaints: str) -> str:
 
 def _age(found: Found) -> float:
     """Seconds since the container was made; the engine writes nanoseconds, which Python does not read."""
-    made = datetime.fromisoformat(found.made_at.split(".")[0].rstrip("Z") + "+00:00")
+    made = datetime.strptime(found.made_at[:_SECONDS_END], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC)
     return (datetime.now(UTC) - made).total_seconds()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from requests.exceptions import RequestException
 
+from swarm.adapters.sandbox import dial
 from swarm.domain.errors import EnvironmentFault, SandboxFault
 
 _CALL_SECONDS = 60
@@ -37,11 +37,10 @@ class Found:
 
 
 class Engine:
-    """A client of the Docker engine, made at first use; safe in threads."""
+    """A client of the Docker engine, for any thread. The first call settles the version of the API."""
 
     def __init__(self) -> None:
-        self._local = threading.local()
-        self._answered = False
+        self._version: str | None = None
 
     def find(self, name: str) -> Found | None:
         """The container of a name or an id; None when there is none."""
@@ -60,7 +59,7 @@ class Engine:
         )
 
     def create(self, name: str, *, image: str, host: dict[str, Any], **settings: Any) -> str:
-        """Makes a container and gives its id. SandboxFault when the name is taken, EnvironmentFault without the image."""
+        """Makes a container; its id. SandboxFault when the name is taken, EnvironmentFault without the image."""
         with self._translated("create", name) as api:
             try:
                 made = api.create_container(
@@ -102,12 +101,7 @@ class Engine:
     def attach(self, identity: str, name: str) -> socket.socket:
         """A socket to the standard streams of a running container, owned by the caller."""
         with self._translated("attach to", name) as api:
-            # A time-out of the client would become the stream's, so the copy below takes it off again.
-            stream = api.attach_socket(identity, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
-            try:
-                return socket.socket(fileno=os.dup(stream.fileno()))
-            finally:
-                stream.close()
+            return dial.attach(identity, str(api.api_version), _CALL_SECONDS)
 
     def names(self, label: str) -> tuple[str, ...]:
         """The names of all containers with a label, running or not."""
@@ -115,26 +109,27 @@ class Engine:
             listed = api.containers(all=True, filters={"label": label})
         return tuple(sorted(name.lstrip("/") for container in listed for name in container["Names"][:1]))
 
-    def _api(self) -> docker.APIClient:
-        """This thread's client: the sessions below it are not made for several."""
-        api = getattr(self._local, "api", None)
-        if api is None:
-            api = self._local.api = docker.from_env(timeout=_CALL_SECONDS).api
-            self._answered = True
-        return api
-
     @contextmanager
     def _translated(self, doing: str, name: str) -> Iterator[docker.APIClient]:
         try:
-            yield self._api()
+            client = docker.from_env(version=self._version, timeout=_CALL_SECONDS)
+        except (DockerException, RequestException, OSError) as error:
+            raise _no_engine(error) if self._version is None else _failed(doing, name, error) from error
+        try:
+            self._version = str(client.api.api_version)
+            yield client.api
         except (DockerException, RequestException, OSError, KeyError) as error:
-            if not self._answered:
-                raise _no_engine(error) from error
-            raise SandboxFault(
-                f"the Docker engine could not {doing} this container: {_reason(error)}",
-                where=name,
-                remedy="Look into the engine's log ('swarm doctor' checks it), then resume the run.",
-            ) from error
+            raise _failed(doing, name, error) from error
+        finally:
+            client.close()
+
+
+def _failed(doing: str, name: str, error: Exception) -> SandboxFault:
+    return SandboxFault(
+        f"the Docker engine could not {doing} this container: {_reason(error)}",
+        where=name,
+        remedy="Look into the engine's log ('swarm doctor' checks it), then resume the run.",
+    )
 
 
 def _reason(error: Exception) -> str:

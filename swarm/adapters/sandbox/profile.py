@@ -45,7 +45,7 @@ class Profile(Value):
 
 
 def load_profile(name: str, assets: Path) -> Profile:
-    """The profile of that name under `assets`, the folder that holds `sandboxes/`. EnvironmentFault when it is wrong."""
+    """The profile of that name under `assets`, the folder that holds `sandboxes/`; EnvironmentFault if it is wrong."""
     path = assets / "sandboxes" / name / "profile.toml"
     try:
         return _parse(tomllib.loads(path.read_text(encoding="utf-8")))

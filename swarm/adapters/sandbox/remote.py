@@ -123,4 +123,4 @@ class RemoteSandbox:
                 raise SandboxFault("the bundle ended before its announced size", where=self._name)
 
     def _ask(self, operation: str, seconds: float, **arguments: object) -> dict[str, Any]:
-        return self._connection.ask(operation, seconds + _MARGIN_SECONDS, **arguments)
+        return self._connection.ask(operation, seconds + _MARGIN_SECONDS, arguments)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import socket
 import time
+from contextlib import suppress
 
 _BLOCK = 262_144
 _HEADER = 8
@@ -41,11 +42,9 @@ class SocketStream:
 
     def close(self) -> None:
         """Ends it; a `receive` under way returns empty."""
-        try:
-            # close() alone would leave a thread that waits in recv() waiting for ever.
+        # close() alone would leave a thread that waits in recv() waiting for ever. The other side may be first.
+        with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # the other side was first
         self._socket.close()
 
     def _descriptor(self) -> int:
