@@ -6,7 +6,7 @@ PY := .venv/bin/python
 GOAL ?= url-shortener
 PROFILE ?= python
 
-.PHONY: help demo test check verify setup venv engine image format lock clean
+.PHONY: help demo test check verify setup venv engine image format schemas lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+( [a-z]+)*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z ]+):.*## /  make \1\t/' | expand -t 22
@@ -17,8 +17,9 @@ demo: setup ## build GOAL (url-shortener) with recorded model answers in real sa
 test check: setup ## format, lint, rooms, types and tests
 	@scripts/check.sh
 
-verify: setup ## the long tests too (kills and the like)
-	@$(PY) -m pytest -m "slow or not slow"
+verify: test ## the long forms too: slow tests, 20 kills of the recorded run
+	@$(PY) -m pytest -q -m slow
+	@$(PY) benchmarks/kills.py --kills 20
 
 setup: image ## virtual environment, container engine, sandbox image
 
@@ -33,6 +34,9 @@ image: venv engine ## the sandbox image of PROFILE (python)
 
 format: venv ## format the code and apply safe fixes
 	@.venv/bin/ruff check --fix-only --quiet . ; .venv/bin/ruff format .
+
+schemas: venv ## contracts/*.schema.json anew, from the types of the domain
+	@$(PY) -m swarm.cli.schemas
 
 lock: venv ## requirements.lock anew, with the newest releases that pyproject.toml allows
 	@.venv/bin/pip-compile --quiet --upgrade --extra dev --strip-extras --no-header --no-emit-index-url \

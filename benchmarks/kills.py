@@ -47,8 +47,10 @@ class Bench:
         self.folder = folder
         self.random = random.Random(seed)  # noqa: S311 - moments of kills, not secrets
         self.longest = longest
-        goal = json.loads(recording.read_text().split("\n", 1)[0])["goal"]
-        (folder / "goal.md").write_text(goal)
+        header = json.loads(recording.read_text().split("\n", 1)[0])
+        self.shape = [f"--{header['strategy']}"] if header["strategy"] != "auto" else []
+        self.shape += ["--agents", str(header["agents"])]
+        (folder / "goal.md").write_text(header["goal"])
         self.env = {
             **os.environ,
             "XDG_STATE_HOME": str(folder / "state"),
@@ -72,11 +74,13 @@ class Bench:
         commit = ["git", "-C", str(target), *identity, "commit", "-q", "--allow-empty", "-m", "Start"]
         subprocess.run(commit, check=True, env=dated)
         goal = f"@{self.folder / 'goal.md'}"
-        return self.swarm("run", goal, "--repo", str(target), "--model", f"replay:{self.recording}", "--json")
+        source = f"replay:{self.recording}"
+        return self.swarm("run", goal, "--repo", str(target), *self.shape, "--model", source, "--json")
 
     def newest(self) -> str:
         """The id of the newest run, empty while there is none."""
-        folders = sorted((self.folder / "state/swarm/runs").glob("*/record.json"), key=lambda p: p.parent.stat().st_ctime)
+        records = (self.folder / "state/swarm/runs").glob("*/record.json")
+        folders = sorted(records, key=lambda path: path.parent.stat().st_ctime)
         return folders[-1].parent.name if folders else ""
 
     def tree(self, run: str) -> str:
@@ -149,7 +153,9 @@ class Bench:
 
 def main() -> int:
     """Runs the bench and prints the tally."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("recording", nargs="?", type=Path, default=DEFAULT)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--containers", type=int, default=0)
@@ -158,7 +164,9 @@ def main() -> int:
     parser.add_argument("--longest", type=float, default=6.0, help="seconds until a kill, at most")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="swarm-kills-") as folder:
-        bench = Bench(args.recording.absolute(), Path(folder), seed=args.seed, pace=args.pace, longest=args.longest)
+        bench = Bench(
+            args.recording.absolute(), Path(folder), seed=args.seed, pace=args.pace, longest=args.longest
+        )
         return report(bench, args.kills, args.containers, args.seed)
 
 
@@ -184,7 +192,9 @@ def report(bench: Bench, kills: int, containers: int, seed: int) -> int:
             tally.problems.append(f"run {run} delivered another tree")
         print(f"run {run}: {tally.kills} kills so far, {time.monotonic() - began:.0f} s", flush=True)
     left = bench.containers()
-    print(f"kills {tally.kills} (containers {tally.container_kills}), runs {tally.runs}, resumes {tally.resumes}")
+    print(
+        f"kills {tally.kills} (containers {tally.container_kills}), runs {tally.runs}, resumes {tally.resumes}"
+    )
     print(f"trees equal: {not tally.problems}; journalled calls answered twice: {duplicates}")
     print(f"calls on the wire made again: {tally.repeated}; containers left: {len(left)}")
     for problem in tally.problems:

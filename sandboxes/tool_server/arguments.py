@@ -54,7 +54,7 @@ def parse_arguments(tool: str, raw: str) -> dict[str, Any]:
         raise Refused(f"there is no tool '{tool}'; the tools are {', '.join(FORMS)}")
     try:
         given = json.loads(raw or "{}", strict=False)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Refused(f"{tool}: the arguments are not valid JSON: {error}. {_lesson(form)}") from error
     if not isinstance(given, dict):
         raise Refused(f"{tool}: the arguments must be one JSON object. {_lesson(form)}")

@@ -49,7 +49,7 @@ def perform(config: Config, request: Request) -> Reply:
 
 def is_quick(request: Request) -> bool:
     """Whether it is done in the server itself: it starts no process and waits for nothing."""
-    operation = request["op"]
+    operation = str(request["op"])
     if operation == "tool":
         return request.get("name") in _QUICK_TOOLS
     return operation in {"ping", "read", "write"} or operation not in _OPERATIONS
@@ -100,7 +100,9 @@ def _read(config: Config, request: Request) -> Mapping[str, Any]:
 
 
 def _write(config: Config, request: Request) -> Mapping[str, Any]:
-    write_bytes(locate(config, str(request["path"]), writing=True), base64.b64decode(request["data"]))
+    write_bytes(
+        locate(config, str(request["path"]), writing=True), base64.b64decode(request["data"], validate=True)
+    )
     return {}
 
 

@@ -141,8 +141,8 @@ class Server:
         self._last_request = time.monotonic()
         try:
             request = json.loads(line)
-            identity, operation = request["id"], request["op"]
-        except (ValueError, KeyError, TypeError) as error:
+            identity, operation = request["id"], str(request["op"])
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             # A client that died in the middle of a line leaves a piece of one: its successor must not suffer for it.
             self._send(channel, None, {"ok": False, "kind": "usage", "error": f"not a request: {error!r}"})
             return
@@ -162,11 +162,13 @@ class Server:
             self._finish(job, operations.perform(self._config, request))
             return
         try:
-            self._fork(job, request)
+            self._fork(job, request, operations.seconds(request))
         except OSError as error:
             self._finish(job, operations.nothing_starts(request, error))
+        except (ValueError, TypeError) as error:
+            self._finish(job, {"ok": False, "kind": "usage", "error": f"not a time-out: {error}"})
 
-    def _fork(self, job: Job, request: dict[str, Any]) -> None:
+    def _fork(self, job: Job, request: dict[str, Any], seconds: float) -> None:
         reader, writer = os.pipe()
         try:
             pid = os.fork()
@@ -180,7 +182,7 @@ class Server:
         os.close(writer)
         os.set_blocking(reader, False)
         now = time.monotonic()
-        worker = Worker(pid, reader, job, now + operations.seconds(request) + _GRACE_SECONDS, now)
+        worker = Worker(pid, reader, job, now + seconds + _GRACE_SECONDS, now)
         self._workers[pid] = worker
         self._watch(reader, lambda: self._collect(worker, request))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from swarm.domain.base import Value
 from swarm.domain.conversation import ModelReply
+from swarm.domain.goal import Strategy
 
 RECORDING_VERSION = 1
 
@@ -18,6 +19,8 @@ class RecordingHeader(Value):
     command: str
     recorded_at: str
     threshold: int = 70
+    strategy: Strategy = Strategy.AUTO
+    agents: int = 4
 
 
 class RecordingEntry(Value):

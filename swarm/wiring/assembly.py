@@ -23,6 +23,7 @@ from swarm.agents.workspace import Workspaces
 from swarm.config.assets import assets_root, skill
 from swarm.config.settings import Settings
 from swarm.domain.events import Event
+from swarm.domain.goal import Strategy
 from swarm.domain.plan import Role
 from swarm.domain.recording import RecordingHeader
 from swarm.domain.redaction import Redactor
@@ -141,11 +142,14 @@ def endpoint(settings: Settings, record: RunRecord, events: EventLog) -> Model:
 
 def header(settings: Settings, record: RunRecord) -> RecordingHeader:
     """The first line of a recording, with the command that makes it anew."""
-    goal = record.goal
+    goal, limits = record.goal, record.goal.limits
+    forced = "" if goal.strategy is Strategy.AUTO else f" --{goal.strategy}"
     return RecordingHeader(
         goal=goal.text,
         model=settings.model_for(Role.CODER.value),
-        command=f"swarm run @goal.md --record {Path(record.record_to).name}",
+        command=f"swarm run @GOAL.md{forced} --agents {limits.agents} --record {Path(record.record_to).name}",
         recorded_at=record.started,
-        threshold=goal.limits.threshold,
+        threshold=limits.threshold,
+        strategy=goal.strategy,
+        agents=limits.agents,
     )

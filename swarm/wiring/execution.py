@@ -9,7 +9,15 @@ from pathlib import Path
 
 from swarm.adapters.state import FileRunStore
 from swarm.config.settings import Settings
-from swarm.domain.errors import BudgetFault, CancelFault, InternalFault, InterruptFault, SwarmError, UsageFault, WaitingFault
+from swarm.domain.errors import (
+    BudgetFault,
+    CancelFault,
+    InternalFault,
+    InterruptFault,
+    SwarmError,
+    UsageFault,
+    WaitingFault,
+)
 from swarm.domain.events import Event, EventKind
 from swarm.domain.report import Outcome, RunRecord, RunReport, RunStatus
 from swarm.domain.requests import ResumeOverrides
@@ -55,7 +63,9 @@ class Execution:
         if result is not None:
             report = self._on_end(Outcome.model_validate(result))
         else:
-            report = await self._on_stop(reason or InternalFault("the engine ended without a result or a reason"))
+            report = await self._on_stop(
+                reason or InternalFault("the engine ended without a result or a reason")
+            )
         status = report.status
         ended = datetime.now(UTC).isoformat(timespec="seconds")
         self._store.save_report(report)

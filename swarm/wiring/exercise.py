@@ -26,7 +26,13 @@ def demo_request(name: str, recording: Path) -> RunRequest:
         there = ", ".join(sorted(p.stem for p in recording.parent.glob("*.jsonl"))) or "none"
         raise UsageFault(f"There is no demo {name!r}", remedy=f"There are: {there}.")
     header = read_recording(recording).header
-    return RunRequest(goal_text=header.goal, threshold=header.threshold, model=f"replay:{recording}")
+    return RunRequest(
+        goal_text=header.goal,
+        threshold=header.threshold,
+        strategy=header.strategy,
+        agents=header.agents,
+        model=f"replay:{recording}",
+    )
 
 
 async def exercise(

@@ -64,7 +64,6 @@ def make_record(settings: Settings, request: RunRequest, store: RunStore, tell: 
     if repository is None:
         repository = UserRepository.create(_new_folder(request, text))
         base = repository.resolve("")
-        tell(f"New repository: {repository.path}")
     elif paths := repository.uncommitted():
         tell(f"Uncommitted work is not included ({len(paths)} paths): the run starts from {base[:10]}.")
     _check_plan(plan_yaml, request.plan or "", repository, base)

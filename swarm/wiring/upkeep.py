@@ -109,11 +109,7 @@ def shell(store: FileRunStore, run: str, task: str) -> list[str]:
     """The command that opens a shell in the newest running sandbox of a task, or of the run."""
     record = store.record(run)
     prefix = f"swarm-{record.run}-{task}"
-    names = [
-        name
-        for name in DockerSandboxes(assets_root()).of_run(record.run)
-        if name.startswith(prefix)
-    ]
+    names = [name for name in DockerSandboxes(assets_root()).of_run(record.run) if name.startswith(prefix)]
     if not names:
         raise UsageFault(
             f"No sandbox of {record.run} is there{f' for {task}' if task else ''}",

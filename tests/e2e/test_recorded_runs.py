@@ -32,8 +32,9 @@ class Shell:
             "XDG_CONFIG_HOME": str(folder / "config"),
             "SWARM_REPLAY_PACE": "0.01",
         }
-        goal = json.loads(RECORDING.read_text().split("\n", 1)[0])["goal"]
-        (folder / "goal.md").write_text(goal)
+        header = json.loads(RECORDING.read_text().split("\n", 1)[0])
+        self.shape = ("--swarm", "--agents", str(header["agents"]))
+        (folder / "goal.md").write_text(header["goal"])
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -42,7 +43,7 @@ class Shell:
         )  # fmt: skip
 
     def run_arguments(self) -> tuple[str, ...]:
-        return ("run", "@goal.md", "--model", f"replay:{RECORDING}", "--json")
+        return ("run", "@goal.md", *self.shape, "--model", f"replay:{RECORDING}", "--json")
 
     def newest(self) -> str:
         found = list((self.folder / "state" / "swarm" / "runs").glob("*/record.json"))

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -8,8 +8,7 @@ from support.world import World
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+async def world(tmp_path: Path) -> AsyncIterator[World]:
     made = World(tmp_path)
     yield made
-    for name in made.sandboxes.of_run("test-run"):
-        made.sandboxes.remove(name)
+    await made.close()

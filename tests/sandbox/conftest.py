@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support.benches import ROOT, Bench, HubFolder, KillableDocker
 
 from swarm.adapters.fakes.sandbox import LocalSandboxes
 from swarm.adapters.sandbox.image import ensure_image
-from support.benches import ROOT, Bench, HubFolder, KillableDocker
 
 
 @pytest.fixture

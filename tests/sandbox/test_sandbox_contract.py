@@ -13,12 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from support.benches import ROOT, Bench, sh, tool
 
 from swarm.domain.conversation import ToolCall
 from swarm.domain.errors import SandboxFault, SandboxGone
 from swarm.domain.sandbox import Command
 from swarm.ports import Sandbox
-from support.benches import ROOT, Bench, sh, tool
 
 
 def test_a_new_sandbox_holds_the_files_of_its_commit_on_a_branch(bench: Bench) -> None:
@@ -253,7 +253,7 @@ def test_after_the_orchestrator_was_killed_its_successor_gets_the_recorded_resul
     arguments = [bench.kind, tmp_path / "sandboxes", spec.hub, spec.image, spec.name, spec.run, spec.commit]
     first = subprocess.Popen(
         [sys.executable, "-c", ORCHESTRATOR, *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])},
         stdout=subprocess.PIPE,
         text=True,
     )

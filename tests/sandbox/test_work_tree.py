@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-
-from swarm.domain.errors import SandboxFault
 from support.benches import Bench, git
 from support.benches import output as sh
+
+from swarm.domain.errors import SandboxFault
 
 
 def test_an_export_is_one_commit_on_the_base_with_everything_that_is_not_ignored(bench: Bench) -> None:

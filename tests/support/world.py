@@ -25,6 +25,7 @@ from swarm.domain.plan import Role
 from swarm.domain.report import Outcome
 from swarm.orchestration.goal import GOAL_FLOW, run_goal
 from swarm.orchestration.task import TASK_FLOW, run_task
+from swarm.ports import Flow
 
 
 def turn(*calls: tuple[str, Mapping[str, Any]], text: str = "") -> ModelReply:
@@ -68,14 +69,17 @@ class World:
         self.heard = Heard()
         self.gate = StopGate()
         self.model = ScriptedModel({})
+        self._used: list[Workspaces] = []
 
     def services(self, script: Mapping[tuple[str, str], Sequence[Line]]) -> Services:
         self.model = ScriptedModel(script)
         clock = SystemClock()
+        workspaces = Workspaces(self.sandboxes, self.hub, self.heard, clock)
+        self._used.append(workspaces)
         return Services(
             run="test-run",
             model=self.model,
-            workspaces=Workspaces(self.sandboxes, self.hub, self.heard, clock),
+            workspaces=workspaces,
             hub=self.hub,
             repository=self.repository,
             events=self.heard,
@@ -100,9 +104,14 @@ class World:
             plan_yaml=plan,
         )
 
+    async def close(self) -> None:
+        """Removes the sandboxes that a test left, as the end of a run does."""
+        for workspaces in self._used:
+            await workspaces.remove_run("test-run")
+
     async def run(self, goal: Goal, script: Mapping[tuple[str, str], Sequence[Line]]) -> Outcome:
         services = self.services(script)
-        flows = {
+        flows: dict[str, Flow] = {
             GOAL_FLOW: functools.partial(run_goal, services),
             TASK_FLOW: functools.partial(run_task, services),
         }

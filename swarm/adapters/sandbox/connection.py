@@ -116,7 +116,8 @@ class Connection:
                     self._deliver(line)
         except OSError:
             # A broken stream is an ended one; why it broke is explained below.
-            self._stream.close()
+            rest = b""
+        self._stream.close()
         with self._guard:
             known = self._fault
         if known is None:
