@@ -51,7 +51,7 @@ def is_quick(request: Request) -> bool:
     """Whether it is done in the server itself: it starts no process and waits for nothing."""
     operation = str(request["op"])
     if operation == "tool":
-        return request.get("name") in _QUICK_TOOLS
+        return str(request.get("name")) in _QUICK_TOOLS
     return operation in {"ping", "read", "write"} or operation not in _OPERATIONS
 
 
@@ -153,7 +153,7 @@ def _reason(error: OSError | ValueError) -> str:
 
 
 def _timed(request: Request, result: Outcome, after: float) -> Outcome:
-    return {**result, "name": str(request["name"]), "seconds": after}
+    return {**result, "name": str(request.get("name", "")), "seconds": after}
 
 
 def _prepare(config: Config, request: Request) -> Mapping[str, Any]:

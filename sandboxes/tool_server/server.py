@@ -110,13 +110,19 @@ class Server:
         self._watch(reader, lambda: self._receive(channel))
 
     def _close(self, channel: Channel) -> None:
-        self._channels.pop(channel.number, None)
+        if self._channels.pop(channel.number, None) is None:
+            return
+        if not self._config.socket:
+            # Standard input and output are the only way to this server: nobody can reach it any more.
+            os._exit(0)
         for descriptor in {channel.reader, channel.writer}:
             with suppress(KeyError, ValueError):
                 self._selector.unregister(descriptor)
             os.close(descriptor)
 
     def _receive(self, channel: Channel) -> None:
+        if channel.number not in self._channels:
+            return
         try:
             data = os.read(channel.reader, _BLOCK)
         except BlockingIOError:
@@ -239,6 +245,8 @@ class Server:
 
     def _flush(self, channel: Channel) -> None:
         """Sends what the client takes now; the rest follows when it takes more, and nobody else waits for it."""
+        if channel.number not in self._channels:
+            return
         try:
             while channel.outgoing:
                 sent = os.write(channel.writer, channel.outgoing[:_BLOCK])
@@ -269,8 +277,7 @@ class Server:
 
     def _both_ways(self, channel: Channel) -> None:
         self._flush(channel)
-        if channel.number in self._channels:
-            self._receive(channel)
+        self._receive(channel)
 
 
 def _empty(descriptor: int) -> None:
@@ -286,8 +293,9 @@ def _work(config: Config, request: dict[str, Any], writer: int) -> None:
         processes.become_worker()
         reply = json.dumps(operations.perform(config, request)).encode()
         processes.kill_descendants()
-        with os.fdopen(writer, "wb") as file:
-            file.write(reply)
+        # The pipe ends with the process: whoever reads its end need not wait for the exit.
+        while reply:
+            reply = reply[os.write(writer, reply) :]
         code = 0
     finally:
         os._exit(code)

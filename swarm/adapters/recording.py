@@ -7,6 +7,7 @@ turn). A request that differs from the recorded one at that place is drift: coun
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import time
@@ -174,7 +175,9 @@ def _write_whole(file: FileIO, line: bytes) -> None:
             rest = rest[file.write(rest) :]
         os.fsync(file.fileno())
     except OSError:
-        file.truncate(start)
+        # The first error is the one to tell, whatever taking the line back brings.
+        with contextlib.suppress(OSError):
+            file.truncate(start)
         raise
 
 

@@ -68,12 +68,6 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
     )
     max_output_tokens: int = _setting(16_000, "The most that one answer may hold.", unit="tokens", ge=256)
-    context_tokens: int = _setting(
-        200_000,
-        "The context window of the models in use: how long a conversation may grow.",
-        unit="tokens",
-        ge=4_096,
-    )
     budget_tokens: int = _setting(
         _LIMITS.tokens, "What a run may use, input and output together.", unit="tokens", gt=0
     )

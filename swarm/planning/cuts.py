@@ -36,6 +36,18 @@ class Piece:
     soft: frozenset[int]
 
 
+def _has_circle(size: int, arrows: set[tuple[int, int]]) -> bool:
+    """Whether arrows among a few numbers close a circle: what nobody needs is taken away until nothing can be."""
+    left = set(range(size))
+    while left:
+        needed = {p for u, p in arrows if u in left}
+        free = left - needed
+        if not free:
+            return True
+        left -= free
+    return False
+
+
 class Cutter:
     """Cuts of one work graph: from groups of files to pieces with dependencies, and their price."""
 
@@ -48,17 +60,23 @@ class Cutter:
         """The groups with those that need each other in a circle merged: soft dependencies must have an order too."""
         while True:
             owner = {p: i for i, group in enumerate(groups) for p in group}
-            needs: nx.DiGraph[int] = nx.DiGraph()
-            needs.add_nodes_from(range(len(groups)))
-            for user, used in self._graph.uses.items():
-                if user in owner:
-                    needs.add_edges_from((owner[user], owner[p]) for p in used if p in owner)
-            circles = [c for c in nx.strongly_connected_components(needs) if len(c) > 1]
-            if not circles:
+            arrows = {(owner[u], owner[p]) for u, p in self._edges if u in owner and p in owner}
+            if not _has_circle(len(groups), {(u, p) for u, p in arrows if u != p}):
                 return groups
+            needs: nx.DiGraph[int] = nx.DiGraph(sorted(arrows))
+            needs.add_nodes_from(range(len(groups)))
             groups = blocks(
                 [p for i in c for p in groups[i]] for c in nx.strongly_connected_components(needs)
             )
+
+    @cached_property
+    def _edges(self) -> list[tuple[str, str]]:
+        return [(user, p) for user, used in self._graph.uses.items() for p in used]
+
+    @property
+    def priced(self) -> int:
+        """How many cuts were priced so far."""
+        return len(self._known)
 
     def price(self, groups: Blocks) -> Estimate:
         """The estimate of a cut into these groups."""

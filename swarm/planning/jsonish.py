@@ -13,6 +13,8 @@ _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _TRAILING = re.compile(r",(\s*[}\]])")
 _CONSTANTS = {"True": "true", "False": "false", "None": "null", "NaN": "null", "undefined": "null"}
 _CONSTANT = re.compile(r"\b(True|False|None|NaN|undefined)\b")
+_OPENING = re.compile(r"[{\[]")
+_OBJECT = re.compile(r"\{\s*\"|\[\s*\{")
 _STARTS = 40
 
 
@@ -44,9 +46,17 @@ def _candidates(text: str) -> Iterator[str]:
         yield whole
     for found in _FENCE.finditer(text):
         yield found.group(1).strip()
-    starts = [m.start() for m in re.finditer(r"[{\[]", text)][:_STARTS]
-    for start in starts:
-        yield _balanced(text, start)
+    at = 0
+    for _ in range(_STARTS):
+        found_at = _OPENING.search(text, at)
+        if found_at is None:
+            return
+        candidate = _balanced(text, found_at.start())
+        yield candidate
+        # What stands inside a broken object is a fragment, and a fragment must not pass for the answer.
+        inside = candidate.count("{") == 0 or not _OBJECT.match(candidate)
+        whole = _balanced(candidate, 0) == candidate and candidate.endswith(("}", "]"))
+        at = found_at.start() + (1 if inside and not whole else len(candidate))
 
 
 def _balanced(text: str, start: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import combinations
+from itertools import chain, combinations
 
 import networkx as nx
 
@@ -21,6 +21,10 @@ PROMISING = 3
 """For so many numbers of groups, the cheapest ones, the search goes on to the bottom."""
 WIDE = 40
 """Beyond so many files only those at the rim of their group are tried elsewhere."""
+HALVES = 12
+"""A group is cut in two at no more places than this."""
+EFFORT = 300_000
+"""The search prices so many cuts divided by the number of files: a count and no clock, so that plans repeat."""
 
 
 class Search:
@@ -38,7 +42,8 @@ class Search:
             return
         groups = self._packed(self.cutter.acyclic(self._communities()))
         self._note(groups)
-        self._note(blocks([self.graph.early]))
+        for count in range(1, self._agents + 1):
+            self._note(self.cutter.acyclic(self._even(count)))
         while len(groups) > 1:
             groups = self._lowest(self._merged(groups))
         for count in range(1, self._agents + 1):
@@ -68,15 +73,17 @@ class Search:
 
     def _lowest(self, candidates: Iterable[Blocks]) -> Blocks:
         """The cheapest of some cuts, all of them noted; the empty cut where there are none."""
-        noted = [self._note(c) for c in candidates]
+        noted = []
+        for candidate in candidates:
+            noted.append(self._note(candidate))
+            if self.cutter.priced * len(self.graph.early) > EFFORT:
+                break
         return min(noted, key=self._rank) if noted else ()
 
     def _descend(self, groups: Blocks) -> None:
         """Follows the best change while T falls."""
         while True:
-            changed = self._lowest(
-                [*self._merged(groups), *self._split(groups), *self._lifted(groups)],
-            )
+            changed = self._lowest(chain(self._merged(groups), self._split(groups), self._lifted(groups)))
             if not changed or self._rank(changed) >= self._rank(groups):
                 return
             groups = changed
@@ -91,6 +98,19 @@ class Search:
         )
         parts = [[self.graph.core[i] for i in sorted(community)] for community in found]
         return blocks([*parts, *([hub] for hub in self.graph.hubs)])
+
+    def _even(self, count: int) -> Blocks:
+        """The dependency order in so many stretches of about the same size: balanced, and without circles."""
+        order = self._order(self.graph.early)
+        share = sum(self.graph.lines(p) for p in order) / count
+        stretches: list[list[str]] = [[]]
+        filled = 0.0
+        for path in order:
+            if filled >= share * len(stretches) and len(stretches) < count:
+                stretches.append([])
+            stretches[-1].append(path)
+            filled += self.graph.lines(path)
+        return blocks(stretches)
 
     def _packed(self, groups: Blocks) -> Blocks:
         """Fewer groups where there are very many: the smallest two joined, again and again."""
@@ -115,7 +135,7 @@ class Search:
         for group in groups:
             rest = [g for g in groups if g != group]
             order = self._order(group)
-            for at in range(1, len(order)):
+            for at in range(1, len(order), 1 + len(order) // HALVES):
                 yield from self._valid(blocks([order[:at], order[at:], *rest]), len(groups) + 1)
 
     def _lifted(self, groups: Blocks) -> Iterator[Blocks]:

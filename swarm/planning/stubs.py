@@ -94,7 +94,11 @@ def docstring(text: str, indent: str = "") -> str:
         return ""
     paragraphs = [" ".join(p.split()) for p in safe.split("\n") if p.strip()]
     blocks = [textwrap.wrap(p, WIDTH, break_long_words=False) for p in paragraphs]
-    lines = [*blocks[0], *([""] if len(blocks) > 1 else []), *(line for block in blocks[1:] for line in block)]
+    lines = [
+        *blocks[0],
+        *([""] if len(blocks) > 1 else []),
+        *(line for block in blocks[1:] for line in block),
+    ]
     if len(lines) == 1:
         end = " " if lines[0].endswith('"') else ""
         return f'{indent}"""{lines[0]}{end}"""'

@@ -49,9 +49,8 @@ def is_test_command(command: str) -> bool:
 def pytest_env(junit: str = JUNIT_PATH) -> dict[str, str]:
     """Environment for any command that may run pytest: a JUnit report at `junit`, and nothing written into the tree.
 
-    The cache is moved and not switched off: `-p no:cacheprovider` makes pytest refuse a repository whose own options
-    name `--ff`, `--lf` or `--sw`. (One that switches the report's plugin off fails loudly.) Delete the report before a
-    command whose count matters: one that runs no pytest leaves an earlier report as it is.
+    The cache is moved and not switched off: without its plugin, tests that use the `cache` fixture fail. Delete the
+    report before a command whose count matters: one that runs no pytest leaves an earlier report as it is.
     """
     options = f"-o cache_dir=/tmp/swarm-pytest-cache --junitxml={shlex.quote(junit)} --color=no"
     return {"PYTEST_ADDOPTS": options, "PYTHONDONTWRITEBYTECODE": "1", "NO_COLOR": "1"}

@@ -55,12 +55,11 @@ def compile_python(source: bytes, path: str) -> None:
 
 
 def index_module(tree: ast.Module) -> ModuleIndex:
-    """The names that a module binds; the last definition of a name counts, except for `@overload`."""
+    """The names that a module binds; the last definition of a name counts (after its overloads)."""
     index = ModuleIndex()
     for statement in flatten(tree.body):
         if isinstance(statement, Function):
-            if "overload" not in decorators(statement):
-                index.functions[statement.name] = statement
+            index.functions[statement.name] = statement
         elif isinstance(statement, ast.ClassDef):
             index.classes[statement.name] = statement
         elif isinstance(statement, ast.Import | ast.ImportFrom):
@@ -151,9 +150,7 @@ def methods(index: ModuleIndex, node: ast.ClassDef) -> dict[str, Function]:
     found: dict[str, Function] = {}
     for cls in reversed(lineage(index, node)):
         for statement in flatten(cls.body):
-            if isinstance(statement, Function) and not {"overload", "setter", "deleter"} & decorators(
-                statement
-            ):
+            if isinstance(statement, Function) and not {"setter", "deleter"} & decorators(statement):
                 found[statement.name] = statement
     return found
 

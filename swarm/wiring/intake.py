@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -54,7 +54,8 @@ def make_record(settings: Settings, request: RunRequest, store: RunStore, tell: 
         raise UsageFault("The goal is empty", remedy='Say what to build: swarm run "Add a --version flag".')
     plan_yaml = _plan_text(request.plan)
     repository = UserRepository.open(Path(request.repo)) if request.repo is not None else None
-    base = repository.resolve(request.base) if repository else ""
+    base = _base(repository, request, tell) if repository else ""
+    _check_plan(plan_yaml, request.plan or "", repository.paths(base) if repository else ())
     target = _target_settings(repository, base, request, tell)
     chosen = settings_for(settings, request, target)
     limits = chosen.limits()
@@ -66,7 +67,6 @@ def make_record(settings: Settings, request: RunRequest, store: RunStore, tell: 
         base = repository.resolve("")
     elif paths := repository.uncommitted():
         tell(f"Uncommitted work is not included ({len(paths)} paths): the run starts from {base[:10]}.")
-    _check_plan(plan_yaml, request.plan or "", repository, base)
     run = new_run_id(text, datetime.now(UTC).timestamp())
     goal = Goal(
         run=run,
@@ -116,11 +116,20 @@ def _plan_text(path: str | None) -> str:
         raise UsageFault(f"The plan file can't be read: {error}", where=path) from error
 
 
-def _check_plan(text: str, path: str, repository: UserRepository, base: str) -> None:
+def _base(repository: UserRepository, request: RunRequest, tell: Tell) -> str:
+    if repository.empty and not request.base:
+        tell(
+            f"{repository.path} has no commit yet: it gets an empty first one, and your files stay as they are."
+        )
+        return repository.ensure_commit()
+    return repository.resolve(request.base)
+
+
+def _check_plan(text: str, path: str, existing: Sequence[str]) -> None:
     if not text:
         return
     plan = plan_from_yaml(text, path)
-    problems = validate_plan(plan, repository.paths(base)) if isinstance(plan, Plan) else plan
+    problems = validate_plan(plan, existing) if isinstance(plan, Plan) else plan
     if problems:
         raise UsageFault("The plan can't be used: " + "; ".join(problems), where=path)
 

@@ -58,7 +58,7 @@ async def test_a_body_never_sees_a_failure_of_a_step(sessions: Sessions) -> None
     async def goal(durable: Durable, given: object) -> Number:
         try:
             return await durable.step("fails", counting.work, Number(n=0))
-        except ValueError:
+        except Exception:  # noqa: BLE001 - whatever a body might catch
             return Number(n=-1)
 
     result, reason = await sessions.run({"goal": goal})

@@ -43,7 +43,10 @@ def toy(folder: Path, seconds: float, *stop_after: str) -> subprocess.Popen[str]
 
 def finished(process: subprocess.Popen[str]) -> dict[str, Any]:
     """What the toy said at its end, and that it said nothing else."""
-    out, err = process.communicate(timeout=60)
+    try:
+        out, err = process.communicate(timeout=40)
+    finally:
+        process.kill()
     assert err == ""
     said: dict[str, Any] = json.loads(out)
     return said

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,14 @@ from support.stranger import Agent
 from swarm.adapters.hub import BareHub
 
 FILES = {"app.py": "def f():\n    return 1\n", "docs/readme.md": "one\ntwo\nthree\n", ".gitignore": "*.log\n"}
+
+
+@pytest.fixture
+def private_umask() -> Iterator[None]:
+    """A user whose files nobody else may read, unless a program says otherwise."""
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture

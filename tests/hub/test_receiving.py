@@ -68,6 +68,7 @@ def test_work_on_a_commit_that_no_ref_holds_yet_comes_in(hub: BareHub, base: str
     assert hub.receive(agent.bundle(tip), ref=REF) == tip
 
 
+@pytest.mark.usefixtures("private_umask")
 def test_received_objects_can_be_read_by_sandboxes_of_another_user(
     hub: BareHub, agent: Agent, more: dict[str, str]
 ) -> None:
@@ -190,7 +191,7 @@ def test_trees_in_trees_that_list_billions_of_files_are_refused(hub: BareHub, ag
         tree = agent.tree(*(("40000", "tree", tree, f"d{n}") for n in range(10)))
     bundle = agent.bundle(agent.commit_of(tree))
     assert len(bundle) < 10_000
-    refused(hub, bundle, "more than .* bytes to say")
+    refused(hub, bundle, "more memory or space")
 
 
 def test_too_many_commits_are_refused(hub: BareHub, agent: Agent) -> None:

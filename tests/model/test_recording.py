@@ -12,7 +12,7 @@ from swarm.adapters.fakes.model import ScriptedModel
 from swarm.adapters.fakes.script import Script, calls, says
 from swarm.adapters.recording import RecordingModel, ReplayModel, read_recording
 from swarm.domain.conversation import ModelReply, ModelRequest
-from swarm.domain.errors import ReplayFault, UsageFault
+from swarm.domain.errors import OutageFault, ReplayFault, UsageFault
 from swarm.domain.recording import RECORDING_VERSION, RecordingHeader
 
 COMMAND = "swarm run @goal.md --record demo.jsonl"
@@ -32,6 +32,7 @@ def text_of(file: Path) -> str:
 
 def tear(file: Path, bytes_lost: int) -> None:
     """What a kill in the middle of a write leaves."""
+    file.touch()
     os.truncate(file, file.stat().st_size - bytes_lost)
 
 
@@ -189,8 +190,13 @@ async def test_a_file_that_exists_is_not_written_over(file: Path, requests: list
     assert text_of(file) == before
 
 
+def test_a_full_disk_is_an_outage_that_says_so() -> None:
+    with pytest.raises(OutageFault, match="No space left"):
+        recorder(Path("/dev/full"))
+
+
 async def test_an_empty_file_may_be_recorded_to(file: Path, requests: list[ModelRequest]) -> None:
-    file.touch()
+    tear(file, 0)
     await recorded(file, requests)
     assert len(read_recording(file).entries) == 3
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.benches import ROOT, Bench, HubFolder, KillableDocker
+from support.benches import ROOT, Bench, HubFolder, KillableDocker, make_hub
 
 from swarm.adapters.fakes.sandbox import LocalSandboxes
 from swarm.adapters.sandbox.image import ensure_image
 
 
+@pytest.fixture(scope="session")
+def hub_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_hub(tmp_path_factory.mktemp("repositories"))
+
+
 @pytest.fixture
-def hub(tmp_path: Path) -> HubFolder:
-    return HubFolder(tmp_path / "repositories")
+def hub(tmp_path: Path, hub_template: Path) -> HubFolder:
+    shutil.copytree(hub_template, tmp_path / "hub.git")
+    return HubFolder(tmp_path / "hub.git")
 
 
 @pytest.fixture(scope="session")

@@ -252,10 +252,14 @@ ESCAPES = [
 ]
 
 
-@pytest.mark.parametrize("path", ESCAPES)
-def test_no_path_leads_out_of_the_work_tree(bench: Bench, path: str) -> None:
+def test_no_path_leads_out_of_the_work_tree(bench: Bench) -> None:
     sandbox = bench.open()
     output(sandbox, "ln -s /etc link; echo out > ../outside.txt || true")
+    for path in ESCAPES:
+        assert_refused(sandbox, path)
+
+
+def assert_refused(sandbox: Sandbox, path: str) -> None:
     for name, arguments in [
         ("read_file", {}),
         ("write_file", {"content": "x"}),

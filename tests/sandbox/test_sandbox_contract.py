@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from support.benches import ROOT, Bench, sh, tool
 
+from swarm.adapters.fakes.sandbox import LocalSandboxes
 from swarm.domain.conversation import ToolCall
 from swarm.domain.errors import SandboxFault, SandboxGone
 from swarm.domain.sandbox import Command
@@ -194,6 +195,14 @@ def test_removing_what_is_not_there_does_nothing_and_a_run_knows_its_sandboxes(b
     assert bench.sandboxes.of_run(bench.run) == (f"swarm-{bench.run}-api-1", f"swarm-{bench.run}-store-1")
     bench.sandboxes.remove(f"swarm-{bench.run}-api-1")
     assert bench.sandboxes.of_run(bench.run) == (f"swarm-{bench.run}-store-1",)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../other", "/tmp", "a/b"])
+def test_the_fake_deletes_nothing_by_a_name_that_leads_elsewhere(tmp_path: Path, name: str) -> None:
+    (tmp_path / "sandboxes").mkdir()
+    with pytest.raises(SandboxFault, match="is no name of a sandbox"):
+        LocalSandboxes(tmp_path / "sandboxes").remove(name)
+    assert (tmp_path / "sandboxes").is_dir()
 
 
 def test_a_closed_sandbox_lives_on(bench: Bench) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -88,6 +90,12 @@ def test_a_request_that_makes_no_sense_is_answered_and_survived(
     assert pipes.ask(op="ping")["ok"] is True
 
 
+def test_a_tool_call_that_makes_no_sense_is_the_agents_error(pipes: Pipes) -> None:
+    reply = pipes.ask(op="tool", name=["run"], arguments={"command": "true"})
+    assert reply["result"]["ok"] is False
+    assert "there is no tool" in reply["result"]["text"]
+
+
 def test_a_failed_call_is_not_recorded_and_can_be_made_again(pipes: Pipes, tmp_path: Path) -> None:
     (tmp_path / "repo" / "folder").mkdir()
     assert pipes.ask(op="write", path="folder", data="", call="w")["ok"] is False
@@ -114,6 +122,29 @@ def test_a_command_starts_with_default_signals(pipes: Pipes) -> None:
         op="run", command="trap; sh -c 'kill -TERM $$'; echo $?; sh -c 'kill -INT $$'; echo $?"
     )
     assert result["result"]["output"].split("\n")[-3:] == ["143", "130", ""]
+
+
+def test_without_anybody_at_its_pipes_it_ends(pipes: Pipes) -> None:
+    pipes.input.close()
+    assert pipes.process.wait(10) == 0
+
+
+def test_a_client_that_reads_nothing_holds_up_nothing_but_itself(tmp_path: Path) -> None:
+    pipes = Pipes(tmp_path, "--socket", str(tmp_path / "s"))
+    with pipes.process:
+        while not (tmp_path / "s").exists():
+            time.sleep(0.01)
+        (tmp_path / "repo" / "big").write_bytes(b"x" * 3_000_000)
+        with socket.socket(socket.AF_UNIX) as lazy, socket.socket(socket.AF_UNIX) as keen:
+            lazy.connect(str(tmp_path / "s"))
+            keen.connect(str(tmp_path / "s"))
+            for _ in range(5):
+                lazy.sendall(b'{"id": 1, "op": "read", "path": "big", "limit": 3000000}\n')
+            keen.sendall(b'{"id": 2, "op": "ping", "nonce": "n"}\n')
+            assert b'"nonce": "n"' in keen.recv(1000)
+            with lazy.makefile("rb") as late:
+                assert [len(late.readline()) > 4_000_000 for _ in range(5)] == [True] * 5
+        pipes.process.kill()
 
 
 def test_it_ends_when_nobody_has_asked_for_its_time(tmp_path: Path) -> None:

@@ -30,20 +30,25 @@ def git(folder: Path, *arguments: str) -> str:
     return ended.stdout.strip()
 
 
-class HubFolder:
+def make_hub(folder: Path) -> Path:
     """A bare repository with one commit, made with plain git."""
+    source = folder / "source"
+    source.mkdir(parents=True)
+    git(source, "init", "-q", "-b", "main")
+    for name, text in FILES.items():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_text(text)
+    git(source, "add", "-A")
+    git(source, "commit", "-qm", "start")
+    git(folder, "clone", "-q", "--bare", str(source), str(folder / "hub.git"))
+    return folder / "hub.git"
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "hub.git"
-        source = folder / "source"
-        source.mkdir(parents=True)
-        git(source, "init", "-q", "-b", "main")
-        for name, text in FILES.items():
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            (source / name).write_text(text)
-        git(source, "add", "-A")
-        git(source, "commit", "-qm", "start")
-        git(folder, "clone", "-q", "--bare", str(source), str(self.path))
+
+class HubFolder:
+    """A bare repository with one commit, `base`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
         self.base = git(self.path, "rev-parse", "main")
 
     def receive(self, bundle: bytes) -> str:

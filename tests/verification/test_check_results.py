@@ -185,14 +185,14 @@ def test_short_output_is_kept_whole() -> None:
     assert check_from_result("build", "make", result("why\n", 2)).output == "why"
 
 
-@pytest.mark.parametrize(
-    "options", ["", "--ff --sw", "--lf -q -q", "--junitxml=other.xml --color=yes -x -rA"]
-)
+@pytest.mark.parametrize("options", ["--ff --strict-config -q -q", "--junitxml=other.xml --color=yes -x -rA"])
 def test_the_pytest_environment_survives_a_repositorys_own_options(options: str, tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     tree.mkdir()
-    (tree / "pytest.ini").write_text(f"[pytest]\naddopts = {options}\n")
-    (tree / "test_a.py").write_text("def test_a():\n    assert 1\n\ndef test_b():\n    assert 1\n")
+    (tree / "pytest.ini").write_text(f"[pytest]\naddopts = {options}\ncache_dir = kept\n")
+    (tree / "test_a.py").write_text(
+        "def test_a(cache):\n    cache.set('a/b', 1)\n\ndef test_b():\n    assert 1\n"
+    )
     before = sorted(tree.iterdir())
     junit = tmp_path / "a report.xml"
     env = {**os.environ, **pytest_env(str(junit))}

@@ -183,6 +183,12 @@ def test_a_broken_class_is_named(old: str, new: str, said: str) -> None:
     assert any(said in finding for finding in findings), findings
 
 
+def test_a_property_with_a_setter_is_a_property() -> None:
+    symbol = Symbol(name="A", kind=SymbolKind.CLASS, methods=("@property\ndef size(self) -> int",))
+    source = "class A:\n @property\n def size(self) -> int: return 1\n @size.setter\n def size(self, v: int): pass\n"
+    assert check(symbol, source) == ()
+
+
 def test_a_method_that_only_an_imported_base_could_have_is_missing() -> None:
     findings = check(STORE, "from base import Backend\nclass Store(Backend):\n    pass\n")
     assert any("method `get` of class `Store` is missing" in f for f in findings)

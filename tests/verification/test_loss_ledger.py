@@ -77,5 +77,15 @@ def test_files_of_other_kinds_are_kept_changed_or_lost_whole() -> None:
     )
 
 
+def test_a_file_that_is_back_to_its_old_text_is_lost_unless_a_later_branch_wanted_that() -> None:
+    made = Branch("one", {"a.md": b"old"}, {"a.md": b"new"})
+    assert integration_losses([made], {"a.md": b"old"})
+    later = Branch("two", {"a.md": b"new"}, {"a.md": b"old"})
+    assert fates([made, later], {"a.md": b"old"}) == {
+        ("one", "a.md"): (Fate.CHANGED_LATER, "two"),
+        ("two", "a.md"): (Fate.KEPT, ""),
+    }
+
+
 def test_a_deletion_needs_no_proof() -> None:
     assert loss_ledger([Branch("one", {"a.py": BASE}, {})], {}) == ()

@@ -157,6 +157,13 @@ def test_javascript_is_guarded_like_python() -> None:
     assert rules(ours, base, ours, base, path="a.js") == set()
 
 
+def test_a_body_that_both_sides_emptied_together_is_no_remnant() -> None:
+    head, steps = "def f(value):\n    pass\n", [f"    step_{i} = compute_{i}(value)\n" for i in range(12)]
+    base, ours, theirs = (head + "".join(steps[a:b]) for a, b in ((0, 12), (6, 12), (0, 6)))
+    assert rules(head, base, ours, theirs) == set()
+    assert "placeholder" in rules(head, base, ours, base)
+
+
 def test_a_new_definition_without_a_body_is_a_placeholder() -> None:
     assert "placeholder" in rules(GOOD + "\n\ndef glue(rows):\n    pass\n")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import signal
 import socket
@@ -32,6 +33,8 @@ from swarm.ports import Sandbox
 _START_SECONDS = 20.0
 _END_SECONDS = 5.0
 _POLL_SECONDS = 0.01
+# The engine's own rule for names of containers.
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 _GIT_IDENTITY = "[user]\n\tname = swarm agent\n\temail = agent@swarm.invalid\n"
 
 
@@ -71,19 +74,27 @@ class LocalSandboxes:
     def remove(self, name: str) -> None:
         """Stops and deletes a sandbox; nothing happens where there is none."""
         self.kill(name)
-        shutil.rmtree(self._folder / name, ignore_errors=True)
+        shutil.rmtree(self._place(name), ignore_errors=True)
 
     def of_run(self, run: str) -> tuple[str, ...]:
         """The names of a run's sandboxes, living or not."""
         labels = self._folder.glob("*/label") if self._folder.is_dir() else iter(())
         return tuple(sorted(path.parent.name for path in labels if path.read_text(encoding="utf-8") == run))
 
+    def _place(self, name: str) -> Path:
+        """The folder of a sandbox. It is deleted as a whole, so a name may lead nowhere else."""
+        if not _NAME.fullmatch(name):
+            raise SandboxFault(
+                f"'{name}' is no name of a sandbox", remedy="Use letters, digits, '-', '_' and '.'."
+            )
+        return self._folder / name
+
     def _create(self, spec: SandboxSpec) -> socket.socket:
         with self._name_taken(spec.name):
             if (connected := self._reach(spec.name)) is not None:
                 connected.close()
                 raise _taken(spec.name)
-            folder = self._folder / spec.name
+            folder = self._place(spec.name)
             shutil.rmtree(folder, ignore_errors=True)
             for part in ("home", "tmp"):
                 (folder / part).mkdir(parents=True)
@@ -133,7 +144,7 @@ class LocalSandboxes:
     def _reach(self, name: str) -> socket.socket | None:
         """A connection to a living tool server; None when there is none."""
         try:
-            folder = os.open(self._folder / name, os.O_PATH | os.O_DIRECTORY)
+            folder = os.open(self._place(name), os.O_PATH | os.O_DIRECTORY)
         except (FileNotFoundError, NotADirectoryError):
             return None
         connected = socket.socket(socket.AF_UNIX)

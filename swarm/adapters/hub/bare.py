@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from swarm.adapters.hub.contents import read_contents
 from swarm.adapters.hub.git import LONG_SECONDS, Bounds, Git, upload_pack, version
 from swarm.adapters.hub.lock import WORK, HubLock
 from swarm.adapters.hub.merged import read_conflict
@@ -30,7 +31,7 @@ _ATTRIBUTES = f"""\
 * !merge !diff !filter !working-tree-encoding !ident !text !eol !crlf !whitespace
 * conflict-marker-size={MARKER_SIZE}
 """
-# Sandboxes read it as another user and share its objects while they live; a delivery asks for a commit by id.
+# Sandboxes share its objects while they live, so nothing is packed away; a delivery asks for a commit by id.
 _SETTINGS = """\
 [core]
 \thooksPath = /dev/null
@@ -84,7 +85,9 @@ class BareHub:
             config.write(_SETTINGS)
         (fresh / "info").mkdir(exist_ok=True)
         (fresh / "info" / "attributes").write_text(_ATTRIBUTES)
-        fresh.chmod(0o755)
+        for path in (fresh, fresh / "info"):
+            path.chmod(0o755)  # sandboxes read it as another user
+        (fresh / "info" / "attributes").chmod(0o644)
         fresh.rename(self._path)
 
     def mirror(self, repository: Path, commit: str) -> None:
@@ -141,7 +144,7 @@ class BareHub:
         header, _, rest = out.partition(b"\n")
         if header.endswith(b" missing"):
             raise HubFault(f"The hub has no commit {commit}", where=str(self._path))
-        return _read_contents(rest, dict(zip(paths, names, strict=True)))
+        return read_contents(rest, dict(zip(paths, names, strict=True)))
 
     def changed(self, base: str, commit: str) -> tuple[tuple[str, str], ...]:
         """(status letter, path) of each file that differs; a rename is a deletion and an addition."""
@@ -206,22 +209,6 @@ class BareHub:
                 raise HubFault(
                     f"The hub cannot be written: {fault.strerror}", where=str(self._path)
                 ) from fault
-
-
-def _read_contents(out: bytes, names: Mapping[str, str]) -> dict[str, bytes]:
-    """Splits the answers of `cat-file --batch-command`, in the order they were asked for."""
-    found, at = {}, 0
-    for path, name in names.items():
-        missing = f"{name} missing\n".encode("utf-8", "surrogateescape")
-        if out.startswith(missing, at):
-            at += len(missing)
-            continue
-        end = out.index(b"\n", at)
-        _, kind, size = out[at:end].decode().split(" ")
-        at = end + 1 + int(size) + 1
-        if kind == "blob":
-            found[path] = out[end + 1 : at - 1]
-    return found
 
 
 def _decoded(out: bytes) -> str:

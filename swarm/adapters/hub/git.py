@@ -132,8 +132,8 @@ class Git:
             raise HubFault(
                 f"git {arguments[0]} could not be run: {fault}", where=str(self._folder)
             ) from fault
-        if answer.code == -signal.SIGXFSZ and bounds.output is not None:
-            raise bounds.fault(f"git {arguments[0]} found more than {bounds.output:,} bytes to say")
+        if _passed(answer, bounds):
+            raise bounds.fault(f"git {arguments[0]} would take more memory or space than it is given")
         if answer.code not in ok:
             raise HubFault(f"git {arguments[0]} failed: {first_line(answer)}", where=str(self._folder))
         return answer
@@ -183,6 +183,12 @@ def _program() -> str:
     if found is None:
         raise EnvironmentFault("git was not found", remedy="Install git 2.38 or newer (apt-get install git).")
     return found
+
+
+def _passed(answer: Answer, bounds: Bounds) -> bool:
+    """Whether a bound other than that on time ended the command."""
+    no_memory = bounds.memory is not None and "out of memory" in answer.err.lower()
+    return no_memory or (bounds.output is not None and answer.code == -signal.SIGXFSZ)
 
 
 def _execute(

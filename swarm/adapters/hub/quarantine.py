@@ -11,11 +11,12 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from swarm.adapters.hub.bundle import Bundle, read_bundle
+from swarm.adapters.hub.contents import read_contents
 from swarm.adapters.hub.git import Answer, Bounds, Git
 from swarm.adapters.hub.lock import WORK
 from swarm.adapters.hub.policy import check_changes, check_path_changes, read_changes
@@ -25,8 +26,12 @@ _SECONDS = 300.0
 # Above this, the pack is kept as one; below, its objects are stored loose (as git's own receive does): a run imports
 # a small bundle per turn, and git slows down with every pack.
 _LOOSE_OBJECTS = 200
-# Trees may share subtrees so that a few kilobytes list billions of files: nothing about a bundle is said at such length.
-_READING = Bounds(seconds=_SECONDS, output=200_000_000, fault=BundleRefused)
+# Trees may share subtrees, so that a few kilobytes list billions of files: git gets no room for such a list.
+_READING = Bounds(seconds=_SECONDS, memory=500_000_000, output=64_000_000, fault=BundleRefused)
+_CHANGES = (
+    *("diff-tree", "--stdin", "-r", "-m", "-z", "--root", "--raw"),
+    *("--no-abbrev", "--no-renames", "--no-commit-id", "--no-ext-diff", "--no-textconv"),
+)
 # Complaints that are about this machine and not about the pack.
 _OURS = re.compile(
     r"No space left|Disk quota|Input/output error|Read-only file system|unable to (?:create|write)"
@@ -40,7 +45,7 @@ class ImportLimits:
     bundle: int = 512_000_000
     blob: int = 128_000_000
     total: int = 2_000_000_000
-    commits: int = 1_000
+    commits: int = 200
     memory: int = 3_000_000_000
 
 
@@ -65,7 +70,7 @@ class Quarantine:
         return bundle.tip
 
     def _check_prerequisites(self, bundle: Bundle) -> None:
-        asked = "".join(f"{commit}\n" for commit in bundle.prerequisites).encode()
+        asked = _lines(bundle.prerequisites)
         answer = self._git.run("cat-file", "--batch-check=%(objectname) %(objecttype)", given=asked)
         for line in answer.text.splitlines():
             name, _, kind = line.partition(" ")
@@ -101,15 +106,14 @@ class Quarantine:
         commits = inside.run("rev-list", tip, "--not", "--all").text.split()
         if len(commits) > self._limits.commits:
             raise BundleRefused(f"The bundle brings {len(commits)} commits, more than {self._limits.commits}")
-        asked = "".join(f"{commit}\n" for commit in commits).encode()
-        raw = inside.run(
-            "diff-tree", "--stdin", "-r", "-m", "-z", "--root", "--raw", "--no-abbrev", "--no-renames",
-            "--no-commit-id", "--no-ext-diff", "--no-textconv", given=asked,
-        )  # fmt: skip
-        changes = read_changes(raw.out)
+        for commit in commits:
+            inside.run(
+                "ls-tree", "-r", "-z", commit
+            )  # printed as it goes: an endless list meets its bound here
+        changes = read_changes(inside.run(*_CHANGES, given=_lines(commits)).out)
         check_path_changes(changes)
         links = {change.object for change in changes if change.is_link}
-        check_changes(changes, targets={link: inside.blob(link) for link in links})
+        check_changes(changes, targets=inside.blobs(sorted(links)))
 
     def _check_kind(self, inside: _Inside, tip: str) -> None:
         kind = inside.run("cat-file", "-t", tip, ok=(0, 128)).text
@@ -164,8 +168,13 @@ class _Inside:
         if answer.code != 0:
             raise BundleRefused(f"git refused the pack: {_reason(answer)}")
 
-    def blob(self, name: str) -> bytes:
-        return self.run("cat-file", "blob", name).out
+    def blobs(self, names: Sequence[str]) -> dict[str, bytes]:
+        out = self.run("cat-file", "--batch", given=_lines(names)).out
+        return read_contents(out, {name: name for name in names})
+
+
+def _lines(names: Iterable[str]) -> bytes:
+    return "".join(f"{name}\n" for name in names).encode()
 
 
 def _quoted(path: str) -> str:
