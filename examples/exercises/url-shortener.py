@@ -7,7 +7,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from email.message import Message
 
 PORT = 8080
 BASE = f"http://127.0.0.1:{PORT}"
@@ -24,7 +24,7 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
 OPENER = urllib.request.build_opener(NoRedirect)
 
 
-def ask(method: str, path: str, body: object = None) -> tuple[int, Mapping[str, str], str]:
+def ask(method: str, path: str, body: object = None) -> tuple[int, Message, str]:
     """Status, headers and body of one request."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(BASE + path, data=data, method=method)  # noqa: S310 - BASE is http
@@ -36,7 +36,7 @@ def ask(method: str, path: str, body: object = None) -> tuple[int, Mapping[str, 
         return error.code, error.headers, error.read().decode()
 
 
-def shown(method: str, path: str, body: object, expected: int) -> tuple[Mapping[str, str], str]:
+def shown(method: str, path: str, body: object, expected: int) -> tuple[Message, str]:
     """Asks, prints the exchange, and stops the whole exercise when the status is not the expected one."""
     status, headers, text = ask(method, path, body)
     sent = f" {json.dumps(body)}" if body is not None else ""

@@ -73,7 +73,10 @@ class Repository:
         return commit
 
     def export(self, message: str) -> Exported:
-        """Commits the work tree beside HEAD. The parent is the last export, or the commit of the start."""
+        """Commits the work tree beside HEAD. The parent is the last export that the hub took, or the start.
+
+        One that the hub refused is no parent: it would be refused again with every export after it.
+        """
         with self._alone():
             parents = self._parents.read_text().split()
             known = next((c for c in reversed(parents) if self._hub_has(c)), parents[0])
@@ -84,7 +87,7 @@ class Repository:
                 # An export whose bundle never reached the hub is handed out again.
                 lost = reference == parents[-1] and known != reference
                 return Exported(reference if lost else "", known, skipped)
-            commit = self._git("commit-tree", tree, "-p", parents[-1], "-m", message)
+            commit = self._git("commit-tree", tree, "-p", known, "-m", message)
             self._write(self._parents, "".join(f"{c}\n" for c in (*parents, commit)))
             self._write(self._reference, commit)
         return Exported(commit, known, skipped)

@@ -20,6 +20,7 @@ from swarm.agents.values import (
 )
 from swarm.domain.base import Nothing
 from swarm.domain.conversation import ModelReply, ModelRequest, ToolCall
+from swarm.domain.errors import BundleRefused
 from swarm.domain.sandbox import ToolResult
 from swarm.ports import Sandbox
 
@@ -38,10 +39,10 @@ class AgentActivities:
     async def think(self, given: ThinkGiven) -> ThinkDone:
         """Asks the model while the turn before is saved (or, at first, while the sandbox starts)."""
         began = self._services.clock.monotonic()
-        reply, checkpoint = await asyncio.gather(self._ask(given), self._secure(given))
+        reply, (checkpoint, refused) = await asyncio.gather(self._ask(given), self._secure(given))
         self._tell_turn(given, reply)
         seconds = self._services.clock.monotonic() - began
-        return ThinkDone(reply=reply, checkpoint=checkpoint, seconds=seconds)
+        return ThinkDone(reply=reply, checkpoint=checkpoint, refused=refused, seconds=seconds)
 
     async def act(self, given: ActGiven) -> ActDone:
         """Runs the tool calls of a turn, one after the other, in the agent's own container."""
@@ -62,13 +63,11 @@ class AgentActivities:
     async def save(self, given: SaveGiven) -> Saved:
         """Makes the work tree durable and says what differs from the agent's base."""
         spec = given.spec
-        checkpoint = given.checkpoint
+        checkpoint, refused = given.checkpoint, ""
         if given.unsaved:
-            checkpoint = await self._services.workspaces.save(
-                spec.sandbox, spec.task, given.turn, checkpoint, given.unsaved
-            )
+            checkpoint, refused = await self._save(spec, given.turn, checkpoint, given.unsaved)
         changed = await asyncio.to_thread(self._services.hub.changed, spec.base, checkpoint)
-        return Saved(checkpoint=checkpoint, changed=tuple(path for _, path in changed))
+        return Saved(checkpoint=checkpoint, refused=refused, changed=tuple(path for _, path in changed))
 
     async def _ask(self, given: ThinkGiven) -> ModelReply:
         spec = given.spec
@@ -86,15 +85,23 @@ class AgentActivities:
             )
         )
 
-    async def _secure(self, given: ThinkGiven) -> str:
-        spec, workspaces = given.spec, self._services.workspaces
+    async def _secure(self, given: ThinkGiven) -> tuple[str, str]:
+        spec = given.spec
         if given.unsaved:
-            return await workspaces.save(
-                spec.sandbox, spec.task, given.turn - 1, given.checkpoint, given.unsaved
-            )
+            return await self._save(spec, given.turn - 1, given.checkpoint, given.unsaved)
         if given.turn == 1:
-            await workspaces.use(spec.sandbox, spec.task, given.checkpoint, _nothing)
-        return given.checkpoint
+            await self._services.workspaces.use(spec.sandbox, spec.task, given.checkpoint, _nothing)
+        return given.checkpoint, ""
+
+    async def _save(
+        self, spec: AgentSpec, turn: int, checkpoint: str, calls: tuple[PlacedCall, ...]
+    ) -> tuple[str, str]:
+        """(commit, refusal): what the hub refuses is the agent's to mend, and the commit before it stays."""
+        try:
+            saved = await self._services.workspaces.save(spec.sandbox, spec.task, turn, checkpoint, calls)
+        except BundleRefused as refused:
+            return checkpoint, str(refused)
+        return saved, ""
 
     def _call(self, given: ActGiven, sandbox: Sandbox, placed: PlacedCall) -> ToolResult:
         unknown = unknown_tool(placed.call)

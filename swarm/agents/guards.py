@@ -62,6 +62,7 @@ REPEATED = (
 TURNS_LEFT = (
     "Note: {count} turns are left. Bring the work to a state that passes its checks and call `finish`."
 )
+REFUSED = "Note: your work tree can't be taken as it is: {reason} Mend that; nothing since then is safe until you do."
 CUT_OFF = (
     "Your answer was cut off at the output limit before it was complete. Write large files in several calls."
 )

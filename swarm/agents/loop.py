@@ -68,6 +68,7 @@ class AgentLoop:
         self._checks: tuple[Check, ...] = ()
         self._changed: tuple[str, ...] = ()
         self._why = ""
+        self._refused = ""
 
     async def run(self) -> AgentResult:
         """Turns until an end is reached."""
@@ -103,7 +104,7 @@ class AgentLoop:
             unsaved=self._unsaved,
         )
         said = await self._durable.step(self._step("think"), self._activities.think, given)
-        self._checkpoint, self._unsaved = said.checkpoint, ()
+        self._settle(said.checkpoint, said.refused)
         self._messages.append(said.reply.as_message())
         self._usage += said.reply.usage
         self._drift += said.reply.drift
@@ -118,7 +119,7 @@ class AgentLoop:
         self._tool_calls += len(calls)
         self._seconds += done.seconds
         if any(result.changed for result in done.results):
-            self._unsaved = calls
+            self._unsaved += calls
         return done
 
     async def _finish(self, call: ToolCall) -> tuple[str, AgentEnd | None]:
@@ -128,6 +129,9 @@ class AgentLoop:
         self._report = report
         saved = await self._save()
         self._changed = saved.changed
+        if saved.refused:
+            self._why = f"its work could not be taken: {saved.refused}"
+            return guards.REFUSED.format(reason=saved.refused), None
         if self._spec.must_change and not saved.changed:
             return self._nudge()
         self._examinations += 1
@@ -146,8 +150,14 @@ class AgentLoop:
             spec=self._spec, turn=self._turn, checkpoint=self._checkpoint, unsaved=self._unsaved
         )
         saved = await self._durable.step(self._step("save"), self._activities.save, given)
-        self._checkpoint, self._unsaved = saved.checkpoint, ()
+        self._settle(saved.checkpoint, saved.refused)
         return saved
+
+    def _settle(self, checkpoint: str, refused: str) -> None:
+        """What the hub took is behind us; what it refused stays to be saved, with what follows."""
+        self._refused = refused
+        if not refused:
+            self._checkpoint, self._unsaved = checkpoint, ()
 
     def _nudge(self) -> tuple[str, AgentEnd | None]:
         self._nudges += 1
@@ -166,7 +176,7 @@ class AgentLoop:
     def _stuck(self, calls: tuple[PlacedCall, ...], results: tuple[ToolResult, ...]) -> AgentEnd | None:
         self._signatures.append(guards.turn_signature([p.call for p in calls], [r.text for r in results]))
         count = guards.repetitions(self._signatures)
-        notes = []
+        notes = [guards.REFUSED.format(reason=self._refused)] if self._refused else []
         if count >= guards.REPEATS_POINTED_OUT:
             notes.append(guards.REPEATED.format(count=count))
         left = self._last_turn - self._turn

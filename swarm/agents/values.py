@@ -50,10 +50,11 @@ class ThinkGiven(Value):
 
 
 class ThinkDone(Value):
-    """The answer, and the commit that now holds everything before it."""
+    """The answer, and the commit that holds all before it; `refused`: why the hub did not take the work."""
 
     reply: ModelReply
     checkpoint: str
+    refused: str = ""
     seconds: float = 0.0
 
 
@@ -84,9 +85,13 @@ class SaveGiven(Value):
 
 
 class Saved(Value):
-    """The commit that holds the work tree, and the paths that differ from the agent's base."""
+    """The commit that holds the work tree, and the paths that differ from the agent's base.
+
+    `refused` says why the hub did not take the work tree (a submodule, a link that leads out): the commit is older.
+    """
 
     checkpoint: str
+    refused: str = ""
     changed: tuple[str, ...] = ()
 
 

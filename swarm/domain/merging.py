@@ -63,6 +63,19 @@ class GuardFinding(Value):
     detail: str
 
 
+class Ledger(Value):
+    """What became of the definitions and files that the merged branches brought; `lost` names what is gone unexplained.
+
+    `changed_later`, `moved` and `removed_later` are the work of a branch that was merged after.
+    """
+
+    kept: int = 0
+    changed_later: int = 0
+    moved: int = 0
+    removed_later: int = 0
+    lost: tuple[str, ...] = ()
+
+
 class MergeRecord(Value):
     """One merge as reported: seconds of wall clock, conflicted paths, the commit that it made."""
 

@@ -8,7 +8,7 @@ from swarm.domain.base import Value
 from swarm.domain.conversation import Usage
 from swarm.domain.evidence import CheckReport, Evidence
 from swarm.domain.goal import Goal
-from swarm.domain.merging import MergeRecord
+from swarm.domain.merging import Ledger, MergeRecord
 from swarm.domain.plan import Estimate
 from swarm.domain.verdict import Verdict
 
@@ -113,6 +113,7 @@ class Outcome(Value):
     rounds: tuple[Round, ...] = ()
     tasks: tuple[TaskReport, ...] = ()
     merges: tuple[MergeRecord, ...] = ()
+    ledger: Ledger = Ledger()
     estimates: tuple[Estimate, ...] = ()
     phases: dict[str, float] = {}
     problems: tuple[str, ...] = ()
@@ -138,6 +139,7 @@ class RunReport(Value):
     rounds: tuple[Round, ...] = ()
     tasks: tuple[TaskReport, ...] = ()
     merges: tuple[MergeRecord, ...] = ()
+    ledger: Ledger = Ledger()
     estimates: tuple[Estimate, ...] = ()
     phases: dict[str, float] = {}
     totals: Usage = Usage()

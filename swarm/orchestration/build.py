@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from swarm.agents.services import Services
 from swarm.domain.base import Nothing
 from swarm.domain.goal import Goal
-from swarm.domain.merging import MergeRecord
+from swarm.domain.merging import Ledger, MergeRecord
 from swarm.domain.plan import Plan
 from swarm.domain.report import TaskReport, TaskStatus
 from swarm.orchestration.integrate import Integrator
+from swarm.orchestration.ledger import account
 from swarm.orchestration.task import TASK_FLOW
-from swarm.orchestration.values import Built, Name, Prepared, TaskGiven, TaskResult
+from swarm.orchestration.values import BranchTip, Built, LedgerGiven, Name, Prepared, TaskGiven, TaskResult
 from swarm.planning.schedule import doomed, may_merge, ready
 from swarm.ports import Durable
 
@@ -41,6 +44,7 @@ class Builder:
         self._failed: dict[str, str] = {}
         self._reports: list[TaskReport] = []
         self._merges: list[MergeRecord] = []
+        self._branches: list[BranchTip] = []
         self._tip = ""
 
     async def build(self, base: str) -> Built:
@@ -54,10 +58,19 @@ class Builder:
             await self._ended(name.removeprefix("task."))
             await self._merge_waiting()
         await self._skip_doomed()
-        problems = tuple(f"task {task} failed: {why}" for task, why in self._failed.items())
+        given = LedgerGiven(branches=tuple(self._branches), integrated=self._tip)
+        ledger = await self._durable.step("ledger", self._account, given)
+        failures = tuple(f"task {task} failed: {why}" for task, why in self._failed.items())
         return Built(
-            tip=self._tip, reports=tuple(self._reports), merges=tuple(self._merges), problems=problems
+            tip=self._tip,
+            reports=tuple(self._reports),
+            merges=tuple(self._merges),
+            ledger=ledger,
+            problems=(*failures, *(f"lost in integration: {lost}" for lost in ledger.lost)),
         )
+
+    async def _account(self, given: LedgerGiven) -> Ledger:
+        return await asyncio.to_thread(account, self._services.hub, given)
 
     async def _start_ready(self) -> None:
         room = self._goal.limits.agents - len(self._running)
@@ -106,6 +119,7 @@ class Builder:
             self._failed[task] = integrated.why
             return
         self._tip = integrated.record.commit
+        self._branches.append(BranchTip(task=task, base=result.base, tip=result.commit))
         self._merged.append(task)
         self._merges.append(integrated.record)
 

@@ -14,7 +14,7 @@ from swarm.ports import Sandbox
 from swarm.verification.checks import check_from_result, is_test_command, pytest_env, ruff_command
 from swarm.verification.contracts import contract_findings
 from swarm.verification.ownership import ownership_findings
-from swarm.verification.sources import parse_findings
+from swarm.verification.sources import parse_findings, placeholder_findings
 
 GATE_SECONDS = 600
 
@@ -60,6 +60,7 @@ class Examiner:
             _static("owned paths", ownership),
             _static("parses", self._parse(given.commit, standing)),
             _static("contracts", self._contracts(given.commit, provided, given.plan)),
+            _static("placeholders", self._placeholders(given.base, given.commit, standing)),
         ]
         commands = [("ruff", ruff_command(standing)), *[("tests", command) for command in task.tests]]
         spec = given.spec.model_copy(
@@ -98,6 +99,10 @@ class Examiner:
 
     def _parse(self, commit: str, changed: Sequence[str]) -> tuple[str, ...]:
         return parse_findings(self._services.hub.read_many(commit, changed))
+
+    def _placeholders(self, base: str, commit: str, paths: Sequence[str]) -> tuple[str, ...]:
+        hub = self._services.hub
+        return placeholder_findings(hub.read_many(base, paths), hub.read_many(commit, paths))
 
     def _contracts(self, commit: str, ids: Sequence[str], plan: Plan) -> tuple[str, ...]:
         contracts = [plan.contract(name) for name in ids]

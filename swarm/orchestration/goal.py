@@ -81,6 +81,7 @@ def _outcome(
         rounds=reviewed.rounds,
         tasks=(*planned.reports, *built.reports, *reviewed.reports),
         merges=built.merges,
+        ledger=built.ledger,
         estimates=plan.estimates if plan else (),
         phases=seconds,
         problems=reviewed.problems,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from swarm.domain.base import Value
 from swarm.domain.goal import Brief, Goal
-from swarm.domain.merging import Conflict, Merged, MergeRecord
+from swarm.domain.merging import Conflict, Ledger, Merged, MergeRecord
 from swarm.domain.plan import Plan
 from swarm.domain.report import Round, TaskReport
 
@@ -105,7 +105,23 @@ class Built(Value):
     tip: str
     reports: tuple[TaskReport, ...] = ()
     merges: tuple[MergeRecord, ...] = ()
+    ledger: Ledger = Ledger()
     problems: tuple[str, ...] = ()
+
+
+class BranchTip(Value):
+    """A merged branch, from where it began to its tip."""
+
+    task: str
+    base: str
+    tip: str
+
+
+class LedgerGiven(Value):
+    """The merged branches in the order of their merges, and the integrated commit."""
+
+    branches: tuple[BranchTip, ...]
+    integrated: str
 
 
 class Reviewed(Value):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from swarm.domain.blueprint import FileSpec, FileState, Symbol, Use
 from swarm.planning.cuts import Piece
 from swarm.planning.graph import ModuleTest, WorkGraph
-from swarm.planning.paths import is_python, stem
+from swarm.planning.paths import is_python
 from swarm.planning.stubs import shown_signature
 
 _STATES = {FileState.NEW: "new", FileState.CHANGED: "exists: change it"}
@@ -21,7 +21,7 @@ def title_of(piece: Piece, specs: Mapping[str, FileSpec]) -> str:
     largest = max(sorted(piece.files), key=lambda p: (is_python(p), specs[p].lines))
     purpose = " ".join(specs[largest].purpose.split()).rstrip(".")
     more = len(piece.files) - 1
-    first = f"{stem(largest).strip('_')}: {purpose}" if purpose else largest
+    first = purpose or largest
     end = f" (and {more} more file{'s' if more > 1 else ''})" if more else ""
     return (first if len(first) <= _TITLE else f"{first[: _TITLE - 1]}…") + end
 

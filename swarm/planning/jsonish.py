@@ -48,33 +48,32 @@ def _candidates(text: str) -> Iterator[str]:
         yield found.group(1).strip()
     at = 0
     for _ in range(_STARTS):
-        found_at = _OPENING.search(text, at)
-        if found_at is None:
+        opening = _OPENING.search(text, at)
+        if opening is None:
             return
-        candidate = _balanced(text, found_at.start())
+        end = _closing(text, opening.start())
+        candidate = text[opening.start() : end or len(text)]
         yield candidate
         # What stands inside a broken object is a fragment, and a fragment must not pass for the answer.
-        inside = candidate.count("{") == 0 or not _OBJECT.match(candidate)
-        whole = _balanced(candidate, 0) == candidate and candidate.endswith(("}", "]"))
-        at = found_at.start() + (1 if inside and not whole else len(candidate))
+        at = opening.start() + (len(candidate) if end or _OBJECT.match(candidate) else 1)
 
 
-def _balanced(text: str, start: int) -> str:
-    """The text from an opening bracket to the one that closes it; to the end where none does."""
+def _closing(text: str, start: int) -> int:
+    """The place after the bracket that closes the one at `start`; 0 where none does."""
     depth, at = 0, start
     while at < len(text):
         char = text[at]
         if char == '"':
             found = _STRING.match(text, at)
             if found is None:
-                return text[start:]
+                return 0
             at = found.end()
             continue
         depth += (char in "{[") - (char in "}]")
         at += 1
         if depth == 0:
-            return text[start:at]
-    return text[start:]
+            return at
+    return 0
 
 
 def _load(text: str) -> tuple[object, str]:
@@ -87,7 +86,10 @@ def _load(text: str) -> tuple[object, str]:
             return json.loads(attempt, strict=False), ""
         except json.JSONDecodeError as error:
             ended = " (the answer ends in the middle)" if error.pos >= len(attempt.rstrip()) - 1 else ""
-            problem = f"the answer is not JSON: line {error.lineno}, column {error.colno}: {error.msg}{ended}"
+            problem = (
+                problem
+                or f"the answer is not JSON: line {error.lineno}, column {error.colno}: {error.msg}{ended}"
+            )
         except RecursionError:
             return None, "the answer is not usable JSON: it is nested too deeply"
     return _as_python(text), problem

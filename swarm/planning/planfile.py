@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -24,6 +25,9 @@ _HEAD = """\
 # acceptance  commands that have to exit 0 on the finished tree.
 # estimates   what was compared when the plan was made; editing them changes nothing.
 """
+_UNPLAIN = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff]"
+)  # YAML folds or changes these in a block
 _KEPT = frozenset({"schema_version", "role", "size"})
 
 
@@ -35,7 +39,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in value else None
+    style = '"' if _UNPLAIN.search(value) else "|" if "\n" in value else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 

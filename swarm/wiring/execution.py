@@ -107,8 +107,9 @@ class Execution:
         while True:
             asked = await asyncio.to_thread(self._store.requested, run)
             if asked == "cancel":
-                self._parts.gate.stop(CancelFault("cancelled"))
-            elif asked == "stop":
+                await self._parts.engine.cancel()
+                return
+            if asked == "stop":
                 self._parts.gate.stop(WaitingFault("paused", remedy=f"Resume with: swarm resume {run}"))
             await asyncio.sleep(CONTROL_SECONDS)
 

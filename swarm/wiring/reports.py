@@ -37,6 +37,7 @@ def finished(record: RunRecord, outcome: Outcome, *, repeated: int) -> RunReport
         rounds=outcome.rounds,
         tasks=outcome.tasks,
         merges=outcome.merges,
+        ledger=outcome.ledger,
         estimates=outcome.estimates,
         phases=outcome.phases,
         totals=totals,

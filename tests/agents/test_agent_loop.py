@@ -183,3 +183,12 @@ async def test_a_container_that_dies_between_turns_loses_nothing(world: World) -
     result = await run_agent(durable, AgentActivities(services), spec(world), accept)
     assert result.end is AgentEnd.FINISHED
     assert "A = 1" in answers(world)[-1]
+
+
+async def test_a_work_tree_that_the_hub_refuses_is_told_and_can_be_mended(world: World) -> None:
+    escape = turn(write("a.py", "A = 1\n"), ("run", {"command": "ln -s /etc/passwd leak"}))
+    replies = [escape, turn(("list_files", {})), turn(("run", {"command": "rm leak"})), turn(finish())]
+    result = await run(world, replies)
+    assert result.end is AgentEnd.FINISHED
+    assert any("can't be taken as it is" in text and "leak" in text for text in answers(world))
+    assert world.hub.paths(result.commit) == ("a.py",)

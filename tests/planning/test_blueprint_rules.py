@@ -15,9 +15,10 @@ def problems(
     *files: FileSpec,
     existing: tuple[str, ...] = (),
     acceptance: tuple[str, ...] = ("pytest",),
-    **extra: tuple[str, ...],
+    dependencies: tuple[str, ...] = (),
 ) -> tuple[str, ...]:
-    return validate_blueprint(Blueprint(summary="s", files=files, acceptance=acceptance, **extra), existing)
+    blueprint = Blueprint(summary="s", files=files, acceptance=acceptance, dependencies=dependencies)
+    return validate_blueprint(blueprint, existing)
 
 
 def with_symbol(**fields: object) -> FileSpec:
@@ -37,8 +38,10 @@ def test_no_files_and_no_acceptance_are_named() -> None:
     found = problems(acceptance=(" ",))
     assert found == (
         "files: none is new or changed; list every file that the goal makes or changes.",
-        "acceptance: there is none; name at least one command that exits 0 on the finished tree, "
-        "for example `python -m pytest -q`.",
+        (
+            "acceptance: there is none; name at least one command that exits 0 on the finished tree, "
+            "for example `python -m pytest -q`."
+        ),
     )
 
 
@@ -243,7 +246,7 @@ def test_signatures_of_other_languages_are_not_read_as_python() -> None:
                 A.model_copy(update={"tests": ("tests/test_x.py",)}),
                 FileSpec(path="pkg/b.py", purpose="b", tests=("tests/test_x.py",)),
             ),
-            "tests/test_x.py, tests: it is listed under pkg/a.py and pkg/b.py; a test across modules is a file of its own",
+            "tests/test_x.py, tests: it is listed under pkg/a.py and pkg/b.py; a test across modules is a",
         ),
         (
             (A.model_copy(update={"tests": ("tests/check_a.py",)}),),

@@ -271,6 +271,6 @@ def test_existing_files_are_never_shared_and_never_lost(blueprint: Blueprint, da
     brief = Brief(base="0", files=tuple(sorted(chosen)))
     plan = make_plan("g", changed, brief, agents=4, strategy=Strategy.SWARM)
     assert validate_plan(plan, brief.files) == ()
-    texts = {path: '"""Old."""\n\nKEPT = 1\n' for path in chosen}
+    texts = dict.fromkeys(chosen, '"""Old."""\n\nKEPT = 1\n')
     written = scaffold_files(plan, texts)
     assert all(written[p].startswith(texts[p].rstrip()) for p in chosen & written.keys())

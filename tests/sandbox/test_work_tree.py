@@ -57,7 +57,7 @@ def test_an_export_that_never_reached_the_hub_is_part_of_the_next(bench: Bench) 
     sandbox.write("b", b"2")
     tip = bench.hub.receive(sandbox.commit("next"))
     assert {"a", "b"} <= set(bench.hub.files(tip))
-    assert sh_git(bench, "rev-list", "--count", tip) == "3"
+    assert sh_git(bench, "rev-list", "--count", tip) == "2"
 
 
 def test_an_export_leaves_the_agents_own_git_state_alone(bench: Bench) -> None:
@@ -118,6 +118,15 @@ def test_restore_makes_the_work_tree_equal_to_a_commit_and_keeps_ignored_files(b
     listed = sh(sandbox, "find . -name .git -prune -o -type f -print | sort").split()
     assert listed == ["./.gitignore", "./README.md", "./build/out", "./one", "./src/app.py"]
     assert sandbox.read("src/app.py") == b"changed\n"
+
+
+def test_a_restored_work_tree_follows_the_ignore_rules_of_its_commit(bench: Bench) -> None:
+    sandbox = bench.open()
+    sh(sandbox, "echo '*.tmp' >> .gitignore; touch a.tmp b.log; git init -q nested; touch nested/c.tmp")
+    sandbox.restore(bench.hub.base)
+    assert sh(sandbox, "git status --porcelain --untracked-files=all").strip() == ""
+    assert sandbox.read("a.tmp") is None
+    assert sandbox.read("b.log") == b""
 
 
 def test_after_a_restore_an_export_continues_from_the_last_one(bench: Bench) -> None:
