@@ -178,7 +178,8 @@ def report(bench: Bench, kills: int, containers: int, seed: int) -> int:
         return 1
     expected = bench.tree(bench.newest())
     print(f"undisturbed: {time.monotonic() - began:.0f} s, tree {expected[:12]}; seed {seed}", flush=True)
-    tally, duplicates, runs = Tally(), 0, []
+    tally, duplicates = Tally(), 0
+    runs: list[str] = []
     while tally.kills < kills:
         bench.disturb(len(runs) + 1, kills, containers, tally)
         run = bench.newest()

@@ -10,7 +10,10 @@ from swarm.planning.graph import ModuleTest, WorkGraph
 from swarm.planning.paths import is_python
 from swarm.planning.stubs import shown_signature
 
-_STATES = {FileState.NEW: "new", FileState.CHANGED: "exists: change it"}
+_STATES = {
+    FileState.NEW: "new, replaces the stub that stands there",
+    FileState.CHANGED: "exists: change it",
+}
 _TITLE = 80
 
 
@@ -42,7 +45,7 @@ def describe(
 
 def _file_section(spec: FileSpec, graph: WorkGraph, own: set[str], providers: Mapping[str, str]) -> str:
     state = _STATES.get(spec.state, spec.state.value)
-    lines = [f"## {spec.path} ({state}, about {graph.lines(spec.path)} lines)"]
+    lines = [f"## {spec.path} ({state}, about {graph.lines(spec.path)} lines of code)"]
     if spec.purpose.strip():
         lines.append(spec.purpose.strip())
     if spec.symbols:
@@ -91,7 +94,7 @@ def _test_section(
         purpose = (
             " ".join(spec.purpose.split()) if spec and spec.purpose.strip() else f"behaviour of {subject}"
         )
-        lines.append(f"- `{test.path}` (about {test.lines} lines): {purpose}")
+        lines.append(f"- `{test.path}`: {purpose}")
         if spec and piece.kind == "tests":
             lines += [f"  {_use(u, set(), providers, graph)}" for u in spec.uses]
     lines.append(

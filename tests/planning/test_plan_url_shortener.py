@@ -75,7 +75,10 @@ def test_estimates_show_solo_the_choice_and_its_neighbours(plan: Plan) -> None:
 
 def test_descriptions_say_files_symbols_tests_and_company(plan: Plan) -> None:
     service = plan.task("service").description
-    assert "## shortener/service.py (new, about 170 lines)" in service
+    assert (
+        "## shortener/service.py (new, replaces the stub that stands there, about 170 lines of code)"
+        in service
+    )
     assert "def resolve(self, code: str) -> str" in service
     assert "`shortener/storage.py` (by task storage): `LinkStore`" in service
     assert "tests/test_service.py" in service
