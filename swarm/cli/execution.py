@@ -83,7 +83,7 @@ async def _execute(
     interrupt = asyncio.Event()
     view.start(record)
     try:
-        with stops_safely(interrupt, view.notice):
+        with stops_safely(record.run, interrupt, view.notice):
             return await backend.execute(
                 record.run, listener=view.on_event, interrupt=interrupt, resume=resume, overrides=overrides
             )

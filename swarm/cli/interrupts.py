@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-FINISHING = "Finishing the calls under way; Ctrl-C again to stop now (the run can be resumed either way)."
+FINISHING = "Finishing the calls under way; Ctrl-C again to stop now. Either way, go on with: swarm resume {run}"
 INTERRUPTED = 130
 _SHOW_CURSOR = b"\x1b[?25h\x1b[0m\r\n"
 
 
 @contextmanager
-def stops_safely(interrupt: asyncio.Event, notice: Callable[[str], None]) -> Iterator[None]:
+def stops_safely(run: str, interrupt: asyncio.Event, notice: Callable[[str], None]) -> Iterator[None]:
     """While this is open, signals set `interrupt`; must be entered in the main thread, inside the event loop."""
     loop = asyncio.get_running_loop()
     terminal = _terminal_state()
@@ -26,7 +26,7 @@ def stops_safely(interrupt: asyncio.Event, notice: Callable[[str], None]) -> Ite
 
     def first() -> None:
         interrupt.set()
-        notice(FINISHING)
+        notice(FINISHING.format(run=run))
 
     def handle(number: int, _frame: FrameType | None) -> None:
         # A handler of Python's own and not the loop's: the second Ctrl-C must work while the loop is blocked.
