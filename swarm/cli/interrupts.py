@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-FINISHING = "Finishing the calls under way; Ctrl-C again to stop now. Either way, go on with: swarm resume {run}"
+FINISHING = (
+    "Finishing the calls under way; Ctrl-C again to stop now. Either way, go on with: swarm resume {run}"
+)
 INTERRUPTED = 130
 _SHOW_CURSOR = b"\x1b[?25h\x1b[0m\r\n"
 

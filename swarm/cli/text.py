@@ -65,6 +65,8 @@ def describe(event: Event) -> str:
             return f"check {words or data.get('name', '')}"
         case "verdict.ready":
             return words or f"score {data.get('score')} of 100 (threshold {data.get('threshold')})"
+        case "plan.estimated":
+            return words
         case "plan.ready":
             return _plan(data, words)
         case "task.turn":

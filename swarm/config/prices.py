@@ -34,7 +34,8 @@ class Price(Value):
         return total / PER_TOKENS
 
 
-# Public list prices. A name stands for itself alone: a dated snapshot of a model may cost something else.
+# List prices as third parties reported them on the day they carry: no provider was asked. Who relies on a money budget
+# sets their own. A name stands for itself alone: a dated snapshot of a model may cost something else.
 DEFAULT_PRICES: dict[str, Price] = {
     "gpt-6.1-sol": Price(input=2.0, cached_input=0.1, cache_write=2.5, output=10.0, dated="2026-09-29"),
     "gpt-6.1-terra": Price(input=1.0, cached_input=0.05, cache_write=1.25, output=5.0, dated="2026-10-26"),

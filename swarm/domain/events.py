@@ -15,6 +15,7 @@ EventKind = Literal[
     "run.stopped",
     "phase.started",
     "phase.finished",
+    "plan.estimated",
     "plan.ready",
     "plan.rejected",
     "task.started",

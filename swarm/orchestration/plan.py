@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
 
 from swarm.agents.services import Services
 from swarm.agents.single import AskGiven, SingleActivities, corrected
@@ -22,6 +23,8 @@ from swarm.planning.validate import validate_plan
 from swarm.ports import Durable
 
 TRIES = 3
+CHARACTERS_PER_TOKEN = 4
+BLUEPRINT_TOKENS = 4_000
 PLACE = "plan"
 
 
@@ -61,6 +64,11 @@ async def _made(services: Services, durable: Durable, goal: Goal, prepared: Prep
         Message(role="system", content=services.skill(Role.PLANNER)),
         Message(role="user", content=planning_request_text(goal.text, prepared.brief)),
     )
+    await durable.step(
+        "plan:estimate",
+        _estimating(services),
+        AskGiven(role=Role.PLANNER, place=PLACE, turn=0, messages=messages, response_schema=schema),
+    )
     usage, seconds, drift = Usage(), 0.0, 0
     problems: tuple[str, ...] = ()
     reports: tuple[TaskReport, ...] = ()
@@ -76,6 +84,15 @@ async def _made(services: Services, durable: Durable, goal: Goal, prepared: Prep
         problems = made
         messages = corrected(messages, answered.reply, problems)
     return Planned(problems=problems, reports=reports)
+
+
+def _estimating(services: Services) -> Callable[[AskGiven], Awaitable[Nothing]]:
+    async def estimate(asked: AskGiven) -> Nothing:
+        tokens = sum(len(m.content) for m in asked.messages) // CHARACTERS_PER_TOKEN + BLUEPRINT_TOKENS
+        services.say("plan.estimated", text=f"planning takes about {tokens:,} tokens", tokens=tokens)
+        return Nothing()
+
+    return estimate
 
 
 def read_plan(text: str, goal: Goal, brief: Brief) -> Plan | tuple[str, ...]:
