@@ -13,7 +13,7 @@ from swarm.config.assets import assets_root
 from swarm.domain.errors import SandboxFault, UsageFault
 from swarm.domain.events import Event
 from swarm.domain.report import RunRecord
-from swarm.domain.requests import RunRequest
+from swarm.domain.requests import RunRequest, folder_name
 from swarm.domain.sandbox import Command, SandboxSpec
 from swarm.wiring.assembly import Listener
 
@@ -26,9 +26,12 @@ def demo_request(name: str, recording: Path) -> RunRequest:
         there = ", ".join(sorted(p.stem for p in recording.parent.glob("*.jsonl"))) or "none"
         raise UsageFault(f"There is no demo {name!r}", remedy=f"There are: {there}.")
     header = read_recording(recording).header
+    here = Path.cwd()
+    folder = here / folder_name(f"swarm demo {name}", taken=lambda found: (here / found).exists())
     return RunRequest(
         goal_text=header.goal,
         threshold=header.threshold,
+        new_folder=str(folder),
         strategy=header.strategy,
         agents=header.agents,
         model=f"replay:{recording}",
