@@ -48,8 +48,8 @@ class Bench:
         self.random = random.Random(seed)  # noqa: S311 - moments of kills, not secrets
         self.longest = longest
         header = json.loads(recording.read_text().split("\n", 1)[0])
-        self.shape = [f"--{header['strategy']}"] if header["strategy"] != "auto" else []
-        self.shape += ["--agents", str(header["agents"])]
+        self.shape = [f"--{header['strategy']}"] if header.get("strategy", "auto") != "auto" else []
+        self.shape += ["--agents", str(header.get("agents", 4))]
         (folder / "goal.md").write_text(header["goal"])
         self.env = {
             **os.environ,

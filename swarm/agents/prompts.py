@@ -25,11 +25,8 @@ def task_prompt(goal: Goal, plan: Plan, task: Task, brief: Brief, *, previous: s
         _section(
             "You own these paths (change no others that a task or the scaffold owns)", _bullets(task.owns)
         ),
-        _section("Contracts you provide: implement exactly these", _contracts(plan, task.provides)),
-        _section(
-            "Contracts you consume: others implement them; only stubs may stand there now",
-            _contracts(plan, task.consumes),
-        ),
+        _section("Contracts you provide: exactly these names and signatures", _provided(plan, task)),
+        *_consumed(plan, task),
         _section("Checked after `finish`, in a fresh sandbox, with your commit", _gate_list(plan, task)),
     ]
     if plan.dependencies:
@@ -87,7 +84,7 @@ def judge_prompt(
         for c in checks.checks
     ]
     failed = "\n\n".join(f"{c.name}:\n```\n{c.output}\n```" for c in checks.failures)
-    whole = "\n\n".join(f"=== {path}\n{text}" for path, text in sorted(files.items()))
+    whole = "\n\n".join(f"=== {path}\n{_numbered(text)}" for path, text in sorted(files.items()))
     return "\n\n".join(
         s
         for s in [
@@ -102,6 +99,10 @@ def judge_prompt(
         ]
         if s
     )
+
+
+def _numbered(text: str) -> str:
+    return "\n".join(f"{number:4} {line}" for number, line in enumerate(text.splitlines(), start=1))
 
 
 def _section(title: str, body: str) -> str:
@@ -122,6 +123,30 @@ def _task_list(plan: Plan) -> str:
 
 def _contracts(plan: Plan, ids: Sequence[str]) -> str:
     return "\n\n".join(contract_text(plan.contract(name)) for name in dict.fromkeys(ids))
+
+
+def _provided(plan: Plan, task: Task) -> str:
+    """The contracts of a task; those that its description spells out already are only named."""
+    shown = []
+    for contract in (plan.contract(name) for name in task.provides):
+        lines = [line for s in contract.symbols for line in (s.signature or s.name, *s.fields, *s.methods)]
+        if all(line in task.description for line in lines):
+            names = ", ".join(f"`{s.name}`" for s in contract.symbols)
+            shown.append(f"Contract `{contract.id}`: {names} in `{contract.path}`, as described above")
+        else:
+            shown.append(contract_text(contract))
+    return "\n\n".join(shown)
+
+
+def _consumed(plan: Plan, task: Task) -> list[str]:
+    """The contracts that a task uses, by what stands there while it works: the real thing or a stub."""
+    there = {"scaffold", *task.depends_on}
+    real = [name for name in task.consumes if plan.contract(name).provider in there]
+    stubs = [name for name in task.consumes if name not in real]
+    return [
+        _section("Contracts you use, whose code is there already", _contracts(plan, real)),
+        _section("Contracts you use, of which only stubs may stand there now", _contracts(plan, stubs)),
+    ]
 
 
 def _gate_list(plan: Plan, task: Task) -> str:

@@ -82,6 +82,6 @@ def describe(event: Event) -> str:
 def _plan(data: dict[str, Any], words: str) -> str:
     count = len(data.get("tasks", ()))
     plan = words or f"{data.get('strategy', '')}: {count} {'task' if count == 1 else 'tasks'}"
-    return f"plan: {plan}" + (
-        f"; estimate {tokens(int(data['tokens']))} tokens" if data.get("tokens") else ""
-    )
+    estimate = f"; estimate {tokens(int(data['tokens']))} tokens" if data.get("tokens") else ""
+    why = f". {data['rationale']}" if data.get("rationale") else ""
+    return f"plan: {plan}{estimate}{why}"

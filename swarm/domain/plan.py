@@ -80,11 +80,12 @@ class Estimate(Value):
 
 
 class Plan(Value):
-    """A validated plan. `strategy` is `solo` or `swarm`, never `auto`."""
+    """A validated plan. `strategy` is `solo` or `swarm`, never `auto`; `rationale` says why, with the prediction."""
 
     schema_version: int = PLAN_VERSION
     goal: str
     summary: str = ""
+    rationale: str = ""
     strategy: Strategy
     tasks: tuple[Task, ...]
     contracts: tuple[Contract, ...] = ()

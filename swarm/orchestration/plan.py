@@ -124,6 +124,7 @@ def _announce(services: Services, plan: Plan) -> None:
     services.say(
         "plan.ready",
         text=f"{plan.strategy}: {len(plan.tasks)} tasks, {len(plan.contracts)} contracts",
+        rationale=plan.rationale,
         strategy=plan.strategy.value,
         tokens=tokens,
         tasks=[

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from shlex import quote
 
-from swarm.domain.blueprint import Blueprint, FileSpec, FileState
+from swarm.domain.blueprint import Blueprint, FileSpec
 from swarm.domain.ids import slug
 from swarm.domain.plan import Contract, Role, Task
 from swarm.planning.cuts import Piece
@@ -75,7 +75,7 @@ class Assembly:
     def _is_promised(self, path: str) -> bool:
         """Whether somebody provides the file in this run: existing and shared files stand there already."""
         made = path in self._owner or path in self._graph.rendered
-        return made and self._graph.specs[path].state is not FileState.EXISTING and not is_test(path)
+        return made and not is_test(path)
 
     def _wanted(self, index: int) -> set[tuple[str, str]]:
         """What a piece uses of files that are not its own."""

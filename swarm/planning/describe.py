@@ -98,7 +98,8 @@ def _test_section(
         if spec and piece.kind == "tests":
             lines += [f"  {_use(u, set(), providers, graph)}" for u in spec.uses]
     lines.append(
-        "Cover the normal case, the edges and every error that the symbols name. No network, no sleeping."
+        "Cover the normal case, the edges and every error that the symbols name. No network beyond 127.0.0.1; "
+        "wait for conditions, not for times."
     )
     return "\n".join(lines)
 

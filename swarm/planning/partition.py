@@ -70,7 +70,8 @@ def make_plan(
     )
     return Plan(
         goal=goal_text,
-        summary=_summary(blueprint, decision),
+        summary=_summary(blueprint),
+        rationale=decision.reason,
         strategy=Strategy.SWARM if decision.groups else Strategy.SOLO,
         tasks=parts.tasks,
         contracts=parts.contracts,
@@ -127,6 +128,6 @@ def _swarm_parts(blueprint: Blueprint, brief: Brief, search: Search, decision: D
     return Parts(assembly.tasks(), assembly.contracts(), shared)
 
 
-def _summary(blueprint: Blueprint, decision: Decision) -> str:
+def _summary(blueprint: Blueprint) -> str:
     notes = f"Decisions: {blueprint.notes.strip()}" if blueprint.notes.strip() else ""
-    return "\n".join(t for t in (blueprint.summary.strip(), notes, decision.reason) if t)
+    return "\n".join(t for t in (blueprint.summary.strip(), notes) if t)

@@ -33,6 +33,7 @@ from swarm.planning.signatures import (
     parse_def,
 )
 from swarm.planning.stubs import Code, Setting, method_stub, render_symbol, shown_signature
+from swarm.planning.symbols import hides_builtin
 
 SCAFFOLD = "scaffold"
 DOCUMENTS = "docs/contracts"
@@ -108,11 +109,13 @@ def _scope(plan: Plan, existing: Mapping[str, str]) -> Scope:
     for contract in plan.contracts:
         if is_python(contract.path):
             for symbol in contract.symbols:
-                homes[symbol.name].add(contract.path)
+                if symbol.name not in BUILTINS or hides_builtin(symbol.kind):
+                    homes[symbol.name].add(contract.path)
     for path in sorted(existing):
         if is_python(path) and not is_init(path):
             for name, node in (top_level(existing[path]) or {}).items():
-                if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and name not in BUILTINS
+                if isinstance(node, ast.ClassDef) or function:
                     homes[name].add(path)
     paths = {*existing, *(s.path for s in plan.shared), *(o for t in plan.tasks for o in t.owns)}
     return Scope(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from swarm.domain.blueprint import Blueprint, FileSpec, Symbol, Use
+from swarm.domain.blueprint import Blueprint, FileSpec, Symbol, SymbolKind, Use
 from swarm.planning.names import BUILTINS, root
 from swarm.planning.paths import is_init, is_python, is_test
 from swarm.planning.signatures import CODE_KINDS, BadSignature, symbol_names
@@ -24,6 +24,20 @@ def defined_names(blueprint: Blueprint) -> dict[str, tuple[str, ...]]:
     return {name: tuple(sorted(first.get(name) or second[name])) for name in sorted({*first, *second})}
 
 
+def hides_builtin(kind: SymbolKind) -> bool:
+    """Whether a symbol named like a builtin is meant by that name in other files.
+
+    An error called `TimeoutError` is; a function called `list` must not take over every `list[int]`.
+    """
+    return kind in (SymbolKind.CLASS, SymbolKind.MODEL, SymbolKind.ERROR)
+
+
+def visible_names(blueprint: Blueprint) -> dict[str, tuple[str, ...]]:
+    """The defined names as signatures of other files mean them: builtins stay builtins unless a type hides them."""
+    types = {s.name for f in blueprint.files for s in f.symbols if hides_builtin(s.kind)}
+    return {n: p for n, p in defined_names(blueprint).items() if n not in BUILTINS or n in types}
+
+
 def mentioned(symbol: Symbol) -> frozenset[str]:
     """The first names in a symbol's signature, fields and methods, and its errors; none where they don't parse."""
     errors = frozenset(r for r in symbol.raises if r.isidentifier())
@@ -40,7 +54,7 @@ def home(name: str, file: FileSpec, defined: Defined) -> str:
     if any(s.name == name for s in file.symbols):
         return ""
     declared = next((u.path for u in file.uses if name in u.symbols), "")
-    if declared or name in BUILTINS:
+    if declared:
         return declared
     places = defined.get(name, ())
     used = [p for p in places if any(u.path == p for u in file.uses)]
@@ -55,7 +69,8 @@ def complete_uses(blueprint: Blueprint) -> Blueprint:
     """
     defined = defined_names(blueprint)
     inits = {f.path: _reexporting(f, defined) for f in blueprint.files if is_init(f.path)}
-    files = [_completed(_rerouted(inits.get(f.path, f), inits), defined) for f in blueprint.files]
+    visible = visible_names(blueprint)
+    files = [_completed(_rerouted(inits.get(f.path, f), inits), visible) for f in blueprint.files]
     return blueprint.model_copy(update={"files": tuple(sorted(files, key=lambda f: f.path))})
 
 

@@ -38,9 +38,17 @@ def test_one_part_is_solo_and_pays_no_overhead_and_no_context() -> None:
 
 
 def test_context_is_priced_by_alpha() -> None:
-    bare, told = estimate([Part(400), Part(400)], 2), estimate([Part(400), Part(400, context=100)], 2)
-    assert round(told.cost - bare.cost, 2) == PRICES.alpha * 100
+    prices = Prices(alpha=0.5)
+    bare = estimate([Part(400), Part(400)], 2, prices)
+    told = estimate([Part(400), Part(400, context=100)], 2, prices)
+    assert told.cost - bare.cost == 50
+    assert told.work == bare.work
     assert told.tokens > bare.tokens
+
+
+def test_context_costs_something_as_long_as_nobody_has_measured_otherwise() -> None:
+    bare, told = estimate([Part(400)] * 2, 2), estimate([Part(400, context=500)] * 2, 2)
+    assert told.cost > bare.cost
 
 
 def test_on_long_goals_several_agents_take_fewer_tokens_and_on_short_ones_more() -> None:

@@ -244,6 +244,9 @@ def test_stubs_of_every_forced_swarm_parse_and_import(
         for path, text in files.items():
             if path.endswith(".py"):
                 ast.parse(text)
+                assert (
+                    "says not where it is defined" not in text
+                )  # every name of a signature has its contract
                 importlib.import_module(path.removesuffix(".py").replace("/", ".").removesuffix(".__init__"))
     ruff = [
         sys.executable,

@@ -12,9 +12,11 @@ from swarm.domain.blueprint import Blueprint, FileSpec, FileState, Symbol, Symbo
 from swarm.domain.goal import Brief, Strategy
 from swarm.domain.plan import Plan, Role
 from swarm.planning.blueprint import parse_blueprint, validate_blueprint
+from swarm.planning.graph import work_graph
 from swarm.planning.partition import make_plan
 from swarm.planning.scaffold import contract_text, scaffold_files
 from swarm.planning.schedule import ready
+from swarm.planning.search import Search
 from swarm.planning.validate import validate_plan
 
 
@@ -38,7 +40,7 @@ def test_the_blueprint_and_its_plan_are_sound(blueprint: Blueprint, plan: Plan) 
 def test_a_swarm_is_chosen_and_at_least_three_tasks_start_at_once(plan: Plan) -> None:
     assert plan.strategy is Strategy.SWARM
     assert len(ready(plan, (), (), ())) >= 3
-    assert "Swarm: one agent is predicted" in plan.summary
+    assert "Swarm: one agent is predicted" in plan.rationale
 
 
 def test_data_and_errors_are_complete_in_the_scaffold(plan: Plan) -> None:
@@ -144,7 +146,7 @@ def plan_of(
 def test_a_small_goal_of_three_independent_modules_saturates_and_stays_solo() -> None:
     plan = plan_of(module("a"), module("b"), module("c"))
     assert plan.strategy is Strategy.SOLO
-    assert "Solo: one agent is predicted" in plan.summary
+    assert "Solo: one agent is predicted" in plan.rationale
 
 
 def test_the_same_three_modules_at_five_times_the_size_become_a_swarm() -> None:
@@ -156,14 +158,14 @@ def test_the_same_three_modules_at_five_times_the_size_become_a_swarm() -> None:
 def test_a_swarm_asked_for_with_one_file_is_solo_and_says_why() -> None:
     plan = plan_of(module("a"), strategy=Strategy.SWARM)
     assert plan.strategy is Strategy.SOLO
-    assert "one file" in plan.summary
+    assert "one file" in plan.rationale
 
 
 def test_a_swarm_asked_for_is_cut_even_where_it_costs_more() -> None:
     plan = plan_of(module("a"), module("b", "a"), strategy=Strategy.SWARM)
     assert [t.id for t in plan.tasks] == ["a", "b"]
     assert plan.task("b").soft_depends_on == ("a",)
-    assert "Swarm (asked for)" in plan.summary
+    assert "Swarm (asked for)" in plan.rationale
 
 
 def test_one_agent_never_makes_a_swarm_by_itself() -> None:
@@ -222,3 +224,91 @@ def test_a_source_root_is_on_the_path_of_the_tests() -> None:
     moved = [f.model_copy(update={"path": f"src/{f.path}"}) for f in files]
     plan = plan_of(*moved, strategy=Strategy.SWARM)
     assert plan.task("a").tests == ("PYTHONPATH=src python -m pytest -q tests/test_a.py",)
+
+
+def test_a_test_of_the_entry_point_belongs_to_the_wiring_whatever_it_uses() -> None:
+    main = module("main", "a", "b")
+    test = FileSpec(
+        path="tests/test_main.py",
+        purpose="t",
+        uses=tuple(Use(path=f"pkg/{n}.py") for n in ("main", "a", "b")),
+    )
+    plan = plan_of(module("a", lines=300), module("b", lines=300), main, test, strategy=Strategy.SWARM)
+    assert "tests/test_main.py" in plan.task("wiring").owns
+    assert all(t.role is Role.CODER for t in plan.tasks)
+
+
+def test_plain_data_with_one_user_is_written_by_that_user() -> None:
+    model = Symbol(name="M", kind=SymbolKind.MODEL, signature="class M", fields=("a: int",))
+    data = FileSpec(path="pkg/data.py", purpose="data", symbols=(model,), lines=20)
+    one = module("a", lines=300).model_copy(update={"uses": (Use(path=data.path, symbols=("M",)),)})
+    plan = plan_of(data, one, module("b", lines=300))
+    assert "pkg/data.py" in plan.task("a").owns
+    assert plan.contracts == ()
+
+
+def test_who_sees_a_signature_gets_the_names_in_it_too() -> None:
+    model = Symbol(
+        name="M", kind=SymbolKind.MODEL, signature="class M", fields=("a: Inner",), raises=("Odd",)
+    )
+    inner = Symbol(name="Inner", kind=SymbolKind.MODEL, signature="class Inner", fields=("b: int",))
+    unseen = inner.model_copy(update={"name": "Unseen", "signature": "class Unseen"})
+    data = FileSpec(path="pkg/data.py", purpose="d", lines=300, symbols=(model, inner, unseen))
+    errors = FileSpec(
+        path="pkg/odd.py", purpose="o", lines=5, symbols=(Symbol(name="Odd", kind=SymbolKind.ERROR),)
+    )
+    user = module("user", lines=300).model_copy(update={"uses": (Use(path="pkg/data.py", symbols=("M",)),)})
+    plan = plan_of(data, errors, user, agents=2, strategy=Strategy.SWARM)
+    crossing = {c.path: [s.name for s in c.symbols] for c in plan.contracts}
+    assert crossing == {"pkg/data.py": ["M", "Inner"], "pkg/odd.py": ["Odd"]}
+
+
+def test_an_error_named_like_a_builtin_is_meant_where_it_is_raised() -> None:
+    error = Symbol(name="TimeoutError", kind=SymbolKind.ERROR)
+    faults = FileSpec(path="pkg/faults.py", purpose="f", symbols=(error,), lines=300)
+    raising = module("a", lines=300)
+    raising = raising.model_copy(
+        update={"symbols": (raising.symbols[0].model_copy(update={"raises": ("TimeoutError",)}),)}
+    )
+    plan = plan_of(faults, raising, strategy=Strategy.SWARM)
+    assert plan.task("a").soft_depends_on == ("faults",)
+
+
+def test_a_function_named_like_a_builtin_does_not_become_a_dependency_of_its_users() -> None:
+    name = Symbol(name="list", kind=SymbolKind.FUNCTION, signature="def list() -> int")
+    commands = FileSpec(path="pkg/commands.py", purpose="c", symbols=(name,), lines=300)
+    rows = Symbol(name="rows", kind=SymbolKind.FUNCTION, signature="def rows() -> list[int]")
+    store = FileSpec(path="pkg/store.py", purpose="s", symbols=(rows,), lines=300)
+    plan = plan_of(commands, store, strategy=Strategy.SWARM)
+    assert plan.contracts == ()
+    assert plan.task("store").soft_depends_on == ()
+
+
+def test_the_plan_does_not_depend_on_the_seed_of_the_process(blueprint: Blueprint) -> None:
+    code = (
+        "import sys\nfrom swarm.planning.blueprint import parse_blueprint\n"
+        "from swarm.planning.partition import make_plan\n"
+        "from swarm.domain.goal import Brief, Strategy\n"
+        "b = parse_blueprint(sys.stdin.read())\n"
+        "print(make_plan('g', b, Brief(base='0'), agents=4, strategy=Strategy.AUTO).model_dump_json())"
+    )
+    root = Path(__file__).parents[2]
+    plans = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            input=blueprint.model_dump_json(),
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(root)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(plans) == 1
+
+
+def test_communities_are_the_same_each_time_also_where_there_is_no_best_one() -> None:
+    names = [f"r{i}" for i in range(30)]
+    ring = [module(n, *([names[i - 1]] if i else [])) for i, n in enumerate(names)]
+    graph = work_graph(Blueprint(summary="s", files=tuple(ring)))
+    assert len({Search(graph, 4)._communities() for _ in range(12)}) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from swarm.domain.blueprint import Blueprint
@@ -41,6 +41,8 @@ def test_a_real_plan_comes_back_equal(strategy: Strategy) -> None:
     assert plan_from_yaml(plan_to_yaml(plan), "plan.yaml") == plan
 
 
+@example("", "next line \x85 mark", "1")
+@example("bom \ufeff", "separators \u2028 and \u2029\r\n", "null")
 @given(
     st.text(),
     st.text(),

@@ -102,6 +102,39 @@ def test_a_model_is_a_complete_frozen_dataclass_whose_mutable_defaults_are_not_s
         one.a = 2
 
 
+def test_defaults_that_are_made_by_a_call_are_made_anew_for_each_instance(tmp_path: Path) -> None:
+    part = symbol("Part", "model", "@dataclass class Part", fields=["a: int = 1"])
+    whole = symbol(
+        "Whole",
+        "model",
+        fields=["part: Part = Part()", "many: list[int] = list()", "m: dict[str, int] = dict(x=1)"],
+    )
+    module = load(stub(whole, part), tmp_path)
+    one, other = module.Whole(), module.Whole()
+    one.part.a = 9
+    one.many.append(1)
+    assert (other.part.a, other.many, other.m) == (1, [], {"x": 1})
+
+
+@pytest.mark.parametrize(
+    ("kind", "signature", "expected"),
+    [
+        ("function", "def list(a: int) -> str", "def get() -> list[int]:"),
+        ("constant", "list: int = 3", "def get() -> list[int]:"),
+        ("class", "class list", "from pkg.commands import list"),
+    ],
+)
+def test_only_a_type_named_like_a_builtin_takes_its_place_elsewhere(
+    kind: str, signature: str, expected: str
+) -> None:
+    taken = contract("pkg/commands.py", symbol("list", kind, signature))
+    text = scaffold_files(
+        plan_with(taken, contract("pkg/b.py", symbol("get", "function", "def get() -> list[int]"))), {}
+    )
+    assert expected in text["pkg/b.py"]
+    assert ("import list" in text["pkg/b.py"]) is (kind == "class")
+
+
 def test_a_model_keeps_the_form_that_its_signature_gives(tmp_path: Path) -> None:
     mutable = symbol("M", "model", "@dataclass(order=True) class M", fields=["a: int"])
     child = symbol("N", "model", "class N(M)", fields=["b: int = 2"])
