@@ -56,6 +56,13 @@ def configuration(folder: Path, run: str) -> DBOSConfig:
     }
 
 
+class _QuietFile(logging.FileHandler):
+    """A log file that says nothing on the terminal when it can't be written: a full disk is reported once, elsewhere."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Drops the line."""
+
+
 @contextmanager
 def redirected_logging(folder: Path) -> Iterator[None]:
     """Sends dbos's own log to `dbos.log` in the run's folder for as long as the block lasts.
@@ -63,7 +70,7 @@ def redirected_logging(folder: Path) -> Iterator[None]:
     Without a handler of ours dbos adds one for the terminal; the file is made when there is something to say.
     """
     logger = logging.getLogger("dbos")
-    handler = logging.FileHandler(folder / LOG_FILE, delay=True, encoding="utf-8")
+    handler = _QuietFile(folder / LOG_FILE, delay=True, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger.handlers, logger.propagate = [handler], False
     logger.setLevel(logging.WARNING)
