@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 
@@ -11,10 +12,10 @@ from swarm.domain.base import Nothing
 from swarm.domain.blueprint import Blueprint
 from swarm.domain.conversation import Message, Usage
 from swarm.domain.errors import WaitingFault
-from swarm.domain.goal import Brief, Goal
+from swarm.domain.goal import Goal
 from swarm.domain.plan import Plan, Role
 from swarm.domain.report import TaskReport, TaskStatus
-from swarm.orchestration.values import Planned, Prepared
+from swarm.orchestration.values import Planned, Prepared, ReadGiven
 from swarm.planning.blueprint import blueprint_schema, parse_blueprint, validate_blueprint
 from swarm.planning.partition import make_plan
 from swarm.planning.planfile import plan_from_yaml
@@ -30,7 +31,7 @@ PLACE = "plan"
 
 async def plan(services: Services, durable: Durable, goal: Goal, prepared: Prepared) -> Planned:
     """The plan of a goal, given by hand or made; then announced, and approved where that was asked for."""
-    planned = _given(goal) if goal.plan_yaml else await _made(services, durable, goal, prepared)
+    planned = _given(goal, prepared) if goal.plan_yaml else await _made(services, durable, goal, prepared)
 
     async def announce(planned: Planned) -> Nothing:
         if planned.plan is None:
@@ -52,9 +53,12 @@ async def plan(services: Services, durable: Durable, goal: Goal, prepared: Prepa
     return planned
 
 
-def _given(goal: Goal) -> Planned:
+def _given(goal: Goal, prepared: Prepared) -> Planned:
     given = plan_from_yaml(goal.plan_yaml, "--plan")
-    return Planned(plan=given) if isinstance(given, Plan) else Planned(problems=given)
+    if not isinstance(given, Plan):
+        return Planned(problems=given)
+    problems = validate_plan(given, prepared.brief.files)
+    return Planned(problems=problems) if problems else Planned(plan=given)
 
 
 async def _made(services: Services, durable: Durable, goal: Goal, prepared: Prepared) -> Planned:
@@ -77,11 +81,12 @@ async def _made(services: Services, durable: Durable, goal: Goal, prepared: Prep
         answered = await durable.step(f"plan:ask:{turn}", activities.ask, asked)
         usage, seconds = usage + answered.reply.usage, seconds + answered.seconds
         drift += answered.reply.drift
-        made = read_plan(answered.reply.content, goal, prepared.brief)
-        reports = (_report(turn, usage, seconds, drift, done=isinstance(made, Plan)),)
-        if isinstance(made, Plan):
-            return Planned(plan=made, reports=reports)
-        problems = made
+        reading = ReadGiven(text=answered.reply.content, goal=goal, prepared=prepared)
+        read = await durable.step(f"plan:read:{turn}", _read, reading)
+        reports = (_report(turn, usage, seconds, drift, done=read.plan is not None),)
+        if read.plan is not None:
+            return Planned(plan=read.plan, reports=reports)
+        problems = read.problems
         messages = corrected(messages, answered.reply, problems)
     return Planned(problems=problems, reports=reports)
 
@@ -95,16 +100,29 @@ def _estimating(services: Services) -> Callable[[AskGiven], Awaitable[Nothing]]:
     return estimate
 
 
-def read_plan(text: str, goal: Goal, brief: Brief) -> Plan | tuple[str, ...]:
+async def _read(given: ReadGiven) -> Planned:
+    """In a thread, and once: cutting a large blueprint takes seconds."""
+    read = await asyncio.to_thread(read_plan, given.text, given.goal, given.prepared)
+    return Planned(plan=read) if isinstance(read, Plan) else Planned(problems=read)
+
+
+def read_plan(text: str, goal: Goal, prepared: Prepared) -> Plan | tuple[str, ...]:
     """The plan in a planner's answer, or the exact problems of its blueprint."""
     blueprint = parse_blueprint(text)
     if not isinstance(blueprint, Blueprint):
         return blueprint
-    problems = validate_blueprint(blueprint, brief.files)
+    problems = validate_blueprint(blueprint, prepared.brief.files)
     if problems:
         return problems
-    made = make_plan(goal.text, blueprint, brief, agents=goal.limits.agents, strategy=goal.strategy)
-    return validate_plan(made, brief.files) or made
+    made = make_plan(
+        goal.text,
+        blueprint,
+        prepared.brief,
+        agents=goal.limits.agents,
+        strategy=goal.strategy,
+        code_uses=prepared.code_uses,
+    )
+    return validate_plan(made, prepared.brief.files) or made
 
 
 def _report(turns: int, usage: Usage, seconds: float, drift: int, *, done: bool) -> TaskReport:

@@ -16,10 +16,19 @@ class Moment(Value):
 
 
 class Prepared(Value):
-    """The hub holds the base; the brief says what is there."""
+    """The hub holds the base; the brief says what is there, `code_uses` which Python file imports which."""
 
     base: str
     brief: Brief
+    code_uses: dict[str, tuple[str, ...]] = {}
+
+
+class ReadGiven(Value):
+    """A planner's answer to turn into a plan."""
+
+    text: str
+    goal: Goal
+    prepared: Prepared
 
 
 class Planned(Value):

@@ -7,7 +7,7 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dbos import DBOSConfig
@@ -57,9 +57,9 @@ def configuration(folder: Path, run: str) -> DBOSConfig:
 
 
 class _QuietFile(logging.FileHandler):
-    """A log file that says nothing on the terminal when it can't be written: a full disk is reported once, elsewhere."""
+    """A log file that says nothing on the terminal when it can't be written: a full disk is said once, elsewhere."""
 
-    def handleError(self, record: logging.LogRecord) -> None:
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging names it so
         """Drops the line."""
 
 
@@ -79,4 +79,6 @@ def redirected_logging(folder: Path) -> Iterator[None]:
     finally:
         # Silent from here on: threads that are still ending may have a last word.
         logger.handlers = [logging.NullHandler()]
-        handler.close()
+        # What is still buffered and finds no room is lost, as the lines before it were.
+        with suppress(OSError):
+            handler.close()
