@@ -104,6 +104,7 @@ async def main() -> None:
             skill=lambda role: f"You are a {role}.",
             elapsed=clock.monotonic,
             approved=lambda: True,
+            keep=lambda name, _: name,
             max_output_tokens=4000,
         )
         base = repository.resolve("")

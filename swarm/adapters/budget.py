@@ -128,12 +128,14 @@ class BudgetedModel:
         else:
             held = sum(hold.usd for hold in self._holds)
             what = (
-                f"The money budget is reached: {self._spent.usd:.2f} USD spent, {held:.2f} reserved by calls under way,"
-                f" limit {self._usd or 0.0:.2f}; the next call needs about {needed:,} tokens"
+                f"The money budget is reached: {self._spent.usd:.4f} USD spent, {held:.4f} reserved by calls under way,"
+                f" limit {self._usd or 0.0:g}; the next call needs about {needed:,} tokens"
             )
             more = f"--budget-usd {2 * (self._usd or 0.0):g}"
         where = f"{request.task}, turn {request.turn}"
-        return BudgetFault(what, where=where, remedy=f"Go on with a larger one: {self._resume} {more}")
+        return BudgetFault(
+            what, option=more, where=where, remedy=f"Go on with a larger one: {self._resume} {more}"
+        )
 
 
 def _prompt_usd(price: Price | None, tokens: int) -> float:

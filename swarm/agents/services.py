@@ -16,7 +16,8 @@ class Services:
     """Everything outside, behind ports.
 
     `models` maps a role to a model id, `skill` a role to its system prompt, `elapsed` gives the seconds that the run
-    has been worked on so far (pauses left out), `approved` says whether the plan may be carried out.
+    has been worked on so far (pauses left out), `approved` says whether the plan may be carried out,
+    `keep` writes a text into the run's folder and gives its path.
     """
 
     run: str
@@ -31,6 +32,7 @@ class Services:
     skill: Callable[[str], str]
     elapsed: Callable[[], float]
     approved: Callable[[], bool]
+    keep: Callable[[str, str], str]
     max_output_tokens: int
 
     def say(self, kind: EventKind, *, task: str = "", text: str = "", **data: Any) -> None:

@@ -76,9 +76,13 @@ class StopFault(SwarmError):
 
 
 class BudgetFault(StopFault):
-    """The next model call would pass the token or money budget."""
+    """The next model call would pass the token or money budget; `option` is the flag that raises it, with a value."""
 
     exit_code = 5
+
+    def __init__(self, what: str, *, option: str = "", where: str = "", remedy: str = "") -> None:
+        super().__init__(what, where=where, remedy=remedy)
+        self.option = option
 
 
 class WaitingFault(StopFault):

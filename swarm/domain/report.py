@@ -152,7 +152,10 @@ class RunReport(Value):
 
 
 class RunRecord(Value):
-    """A run's entry in the state folder: its goal, where it stands, how often it was resumed."""
+    """A run's entry in the state folder: its goal, where it stands, how often it was resumed.
+
+    `endpoint` is the base URL that it was started with; a resume uses it where no other is set. No key is kept.
+    """
 
     schema_version: int = REPORT_VERSION
     run: str
@@ -162,5 +165,7 @@ class RunRecord(Value):
     ended: str = ""
     resumes: int = 0
     model: str = ""
+    endpoint: str = ""
+    trust_repo: bool = False
     record_to: str = ""
     detail: str = ""

@@ -18,7 +18,7 @@ from swarm.domain.report import TaskReport, TaskStatus
 from swarm.orchestration.values import Planned, Prepared, ReadGiven
 from swarm.planning.blueprint import blueprint_schema, parse_blueprint, validate_blueprint
 from swarm.planning.partition import make_plan
-from swarm.planning.planfile import plan_from_yaml
+from swarm.planning.planfile import plan_from_yaml, plan_to_yaml
 from swarm.planning.request import planning_request_text
 from swarm.planning.validate import validate_plan
 from swarm.ports import Durable
@@ -27,6 +27,7 @@ TRIES = 3
 CHARACTERS_PER_TOKEN = 4
 BLUEPRINT_TOKENS = 4_000
 PLACE = "plan"
+PLAN_FILE = "plan.yaml"
 
 
 async def plan(services: Services, durable: Durable, goal: Goal, prepared: Prepared) -> Planned:
@@ -37,19 +38,22 @@ async def plan(services: Services, durable: Durable, goal: Goal, prepared: Prepa
         if planned.plan is None:
             services.say("plan.rejected", text="; ".join(planned.problems))
             return Nothing()
+        await asyncio.to_thread(services.keep, PLAN_FILE, plan_to_yaml(planned.plan))
         _announce(services, planned.plan)
         return Nothing()
 
-    async def approval(_: Nothing) -> Nothing:
+    async def approval(plan: Plan) -> Nothing:
         if not services.approved():
             raise WaitingFault(
-                "the plan waits for your approval", remedy=f"Resume with: swarm resume {goal.run}"
+                "The plan waits for your approval",
+                where=await asyncio.to_thread(services.keep, PLAN_FILE, plan_to_yaml(plan)),
+                remedy=f"Read it; `swarm resume {goal.run}` carries it out, `swarm cancel {goal.run}` does not.",
             )
         return Nothing()
 
     await durable.step("plan:announce", announce, planned)
     if planned.plan is not None and goal.approve:
-        await durable.step("plan:approval", approval, Nothing())
+        await durable.step("plan:approval", approval, planned.plan)
     return planned
 
 

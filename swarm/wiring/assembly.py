@@ -82,6 +82,7 @@ def assemble(
         skill=lambda role: skill(role, custom=settings.skills).text,
         elapsed=lambda: elapsed_before + clock.monotonic() - started,
         approved=lambda: approved,
+        keep=functools.partial(_keep, folder),
         max_output_tokens=settings.max_output_tokens,
     )
     flows: dict[str, Flow] = {
@@ -90,6 +91,12 @@ def assemble(
     }
     engine = DbosEngine(folder, flows, gate, run=record.run)
     return Assembly(services, engine, gate, journal, hub, repository, containers)
+
+
+def _keep(folder: Path, name: str, text: str) -> str:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return str(path)
 
 
 def journaled(
@@ -147,7 +154,7 @@ def header(settings: Settings, record: RunRecord) -> RecordingHeader:
     return RecordingHeader(
         goal=goal.text,
         model=settings.model_for(Role.CODER.value),
-        command=f"swarm run @GOAL.md{forced} --agents {limits.agents} --record {Path(record.record_to).name}",
+        command=f"swarm run @GOAL.md{forced} --agents {limits.agents} --record NEW-FILE.jsonl",
         recorded_at=record.started,
         threshold=limits.threshold,
         strategy=goal.strategy,

@@ -14,7 +14,7 @@ from swarm.domain.requests import Prerequisite, ResumeOverrides, RunRequest
 from swarm.wiring import doctor, exercise, planning, upkeep
 from swarm.wiring.assembly import Listener
 from swarm.wiring.execution import execute
-from swarm.wiring.intake import make_record, settings_for
+from swarm.wiring.intake import make_record, run_settings
 
 Tell = Callable[[str], None]
 
@@ -46,7 +46,7 @@ class Backend:
     ) -> RunReport:
         """Carries a run to its end or to a safe stop."""
         record = self._store.record(run)
-        settings = settings_for(self._settings, _request_of(record))
+        settings = run_settings(self._settings, record)
         return await execute(
             settings,
             self._store,
@@ -107,10 +107,6 @@ class Backend:
         return await exercise.exercise(
             self._store, self._store.record(run), asset("examples", "exercises"), listener
         )
-
-
-def _request_of(record: RunRecord) -> RunRequest:
-    return RunRequest(goal_text=record.goal.text, model=record.model or None, profile=record.goal.profile)
 
 
 def _silent(text: str) -> None:

@@ -18,7 +18,7 @@ from swarm.orchestration.plan import plan
 from swarm.orchestration.prepare import prepare
 from swarm.planning.planfile import plan_to_yaml
 from swarm.wiring.assembly import Listener, assemble
-from swarm.wiring.intake import check_model, settings_for
+from swarm.wiring.intake import check_model, check_record, planning_settings, record_path
 
 
 async def plan_only(settings: Settings, request: RunRequest, listener: Listener) -> str:
@@ -26,8 +26,9 @@ async def plan_only(settings: Settings, request: RunRequest, listener: Listener)
     text = request.goal_text.strip()
     if not text:
         raise UsageFault("The goal is empty", remedy='Say what to build: swarm plan "Add a --version flag".')
-    chosen = settings_for(settings, request)
-    check_model(chosen)
+    chosen = planning_settings(settings, request)
+    check_model(chosen, text)
+    check_record(request)
     with tempfile.TemporaryDirectory(prefix="swarm-plan-") as folder:
         record = _record(chosen, request, text, Path(folder))
         parts = assemble(
@@ -59,5 +60,9 @@ def _record(settings: Settings, request: RunRequest, text: str, folder: Path) ->
         image="none",
     )
     return RunRecord(
-        run=goal.run, goal=goal, started=now.isoformat(timespec="seconds"), model=request.model or ""
+        run=goal.run,
+        goal=goal,
+        started=now.isoformat(timespec="seconds"),
+        model=request.model or "",
+        record_to=record_path(request),
     )

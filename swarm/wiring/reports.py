@@ -70,7 +70,7 @@ def stopped(
         resumes=record.resumes,
         repeated_calls=repeated,
         problems=(str(reason),),
-        next_step=_next_step(record.run, status),
+        next_step=_next_step(record.run, status, reason.option if isinstance(reason, BudgetFault) else ""),
     )
 
 
@@ -78,9 +78,11 @@ def _share(usage: Usage) -> float:
     return round(usage.cached_tokens / usage.input_tokens, 4) if usage.input_tokens else 0.0
 
 
-def _next_step(run: str, status: RunStatus) -> str:
+def _next_step(run: str, status: RunStatus, option: str = "") -> str:
     if status is RunStatus.BUDGET:
-        return f"swarm resume {run} --budget-tokens N"
+        return f"swarm resume {run} {option or '--budget-tokens N'}"
     if status.resumable:
         return f"swarm resume {run}"
+    if status is RunStatus.REJECTED:
+        return f"swarm diff {run}"
     return f"swarm apply {run}" if status is RunStatus.ACCEPTED else f"swarm show {run}"

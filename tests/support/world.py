@@ -89,6 +89,7 @@ class World:
             skill=lambda role: f"You are a {role}.",
             elapsed=clock.monotonic,
             approved=lambda: True,
+            keep=lambda name, _: name,
             max_output_tokens=4000,
         )
 

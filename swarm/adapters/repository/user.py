@@ -62,6 +62,12 @@ class UserRepository:
         return cls(Path(top.line))
 
     @classmethod
+    def around(cls, path: Path) -> Path | None:
+        """The top of the repository that holds a folder; None where there is none."""
+        found = quietly(path, "rev-parse", "--show-toplevel", ok=ANY)
+        return Path(found.line) if found.code == 0 and found.line else None
+
+    @classmethod
     def create(cls, path: Path) -> UserRepository:
         """A new repository with one empty commit on `main`, in a folder that is absent or empty."""
         where = path.absolute()
