@@ -20,7 +20,7 @@ from swarm.agents.values import (
 )
 from swarm.domain.base import Nothing
 from swarm.domain.conversation import ModelReply, ModelRequest, ToolCall
-from swarm.domain.errors import BundleRefused
+from swarm.domain.errors import BundleRefused, SandboxBroken
 from swarm.domain.sandbox import ToolResult
 from swarm.ports import Sandbox
 
@@ -39,10 +39,12 @@ class AgentActivities:
     async def think(self, given: ThinkGiven) -> ThinkDone:
         """Asks the model while the turn before is saved (or, at first, while the sandbox starts)."""
         began = self._services.clock.monotonic()
-        reply, (checkpoint, refused) = await asyncio.gather(self._ask(given), self._secure(given))
+        reply, kept = await asyncio.gather(self._ask(given), self._secure(given))
         self._tell_turn(given, reply)
         seconds = self._services.clock.monotonic() - began
-        return ThinkDone(reply=reply, checkpoint=checkpoint, refused=refused, seconds=seconds)
+        return ThinkDone(
+            reply=reply, checkpoint=kept.checkpoint, refused=kept.refused, broken=kept.broken, seconds=seconds
+        )
 
     async def act(self, given: ActGiven) -> ActDone:
         """Runs the tool calls of a turn, one after the other, in the agent's own container."""
@@ -54,20 +56,25 @@ class AgentActivities:
             attempts += 1
             return tuple(self._call(given, sandbox, placed) for placed in given.calls)
 
-        results = await self._services.workspaces.use(
-            given.spec.sandbox, given.spec.task, given.checkpoint, work
-        )
+        results: tuple[ToolResult, ...] = ()
+        broken = ""
+        try:
+            results = await self._services.workspaces.use(
+                given.spec.sandbox, given.spec.task, given.checkpoint, work
+            )
+        except SandboxBroken as fault:
+            broken = await self._give_up(given.spec, fault)
         seconds = self._services.clock.monotonic() - began
-        return ActDone(results=results, seconds=seconds, recreated=attempts > 1)
+        return ActDone(results=results, seconds=seconds, recreated=attempts > 1, broken=broken)
 
     async def save(self, given: SaveGiven) -> Saved:
         """Makes the work tree durable and says what differs from the agent's base."""
         spec = given.spec
-        checkpoint, refused = given.checkpoint, ""
+        kept = Saved(checkpoint=given.checkpoint)
         if given.unsaved:
-            checkpoint, refused = await self._save(spec, given.turn, checkpoint, given.unsaved)
-        changed = await asyncio.to_thread(self._services.hub.changed, spec.base, checkpoint)
-        return Saved(checkpoint=checkpoint, refused=refused, changed=tuple(path for _, path in changed))
+            kept = await self._save(spec, given.turn, given.checkpoint, given.unsaved)
+        changed = await asyncio.to_thread(self._services.hub.changed, spec.base, kept.checkpoint)
+        return kept.model_copy(update={"changed": tuple(path for _, path in changed)})
 
     async def _ask(self, given: ThinkGiven) -> ModelReply:
         spec = given.spec
@@ -85,23 +92,34 @@ class AgentActivities:
             )
         )
 
-    async def _secure(self, given: ThinkGiven) -> tuple[str, str]:
+    async def _secure(self, given: ThinkGiven) -> Saved:
         spec = given.spec
         if given.unsaved:
             return await self._save(spec, given.turn - 1, given.checkpoint, given.unsaved)
         if given.turn == 1:
-            await self._services.workspaces.use(spec.sandbox, spec.task, given.checkpoint, _nothing)
-        return given.checkpoint, ""
+            try:
+                await self._services.workspaces.use(spec.sandbox, spec.task, given.checkpoint, _nothing)
+            except SandboxBroken as fault:
+                return Saved(checkpoint=given.checkpoint, broken=await self._give_up(spec, fault))
+        return Saved(checkpoint=given.checkpoint)
 
     async def _save(
         self, spec: AgentSpec, turn: int, checkpoint: str, calls: tuple[PlacedCall, ...]
-    ) -> tuple[str, str]:
-        """(commit, refusal): what the hub refuses is the agent's to mend, and the commit before it stays."""
+    ) -> Saved:
+        """What the hub refuses or the sandbox can't export is its agent's doing: the commit before it stays."""
         try:
             saved = await self._services.workspaces.save(spec.sandbox, spec.task, turn, checkpoint, calls)
         except BundleRefused as refused:
-            return checkpoint, str(refused)
-        return saved, ""
+            return Saved(checkpoint=checkpoint, refused=str(refused))
+        except SandboxBroken as fault:
+            return Saved(checkpoint=checkpoint, broken=await self._give_up(spec, fault))
+        return Saved(checkpoint=saved)
+
+    async def _give_up(self, spec: AgentSpec, fault: SandboxBroken) -> str:
+        """Removes a sandbox that its agent broke, so that nobody attaches to it again."""
+        await self._services.workspaces.remove(spec.sandbox.name)
+        self._services.say("warning", task=spec.task, text=str(fault))
+        return str(fault)
 
     def _call(self, given: ActGiven, sandbox: Sandbox, placed: PlacedCall) -> ToolResult:
         unknown = unknown_tool(placed.call)

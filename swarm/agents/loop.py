@@ -82,11 +82,15 @@ class AgentLoop:
     async def _one_turn(self) -> AgentEnd | None:
         self._turn += 1
         said = await self._think()
+        if said.broken:
+            return self._broke(said.broken)
         calls = self._placed(said.reply.tool_calls)
         if not calls:
             return self._nothing_called(said)
         self._idle = 0
         done = await self._act(tuple(p for p in calls if p.call.name != FINISH))
+        if done.broken:
+            return self._broke(done.broken)
         finish = next((p for p in calls if p.call.name == FINISH), None)
         texts = {result.call_id: result.text for result in done.results}
         end = None
@@ -129,6 +133,8 @@ class AgentLoop:
         self._report = report
         saved = await self._save()
         self._changed = saved.changed
+        if saved.broken:
+            return saved.broken, self._broke(saved.broken)
         if saved.refused:
             self._why = f"its work could not be taken: {saved.refused}"
             return guards.REFUSED.format(reason=saved.refused), None
@@ -158,6 +164,10 @@ class AgentLoop:
         self._refused = refused
         if not refused:
             self._checkpoint, self._unsaved = checkpoint, ()
+
+    def _broke(self, reason: str) -> AgentEnd:
+        self._why = f"it broke its sandbox: {reason}"
+        return AgentEnd.BROKEN
 
     def _nudge(self) -> tuple[str, AgentEnd | None]:
         self._nudges += 1

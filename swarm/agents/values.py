@@ -50,11 +50,15 @@ class ThinkGiven(Value):
 
 
 class ThinkDone(Value):
-    """The answer, and the commit that holds all before it; `refused`: why the hub did not take the work."""
+    """The answer, and the commit that holds all before it.
+
+    `refused` says why the hub did not take the work, `broken` why the sandbox can't go on: its agent broke it.
+    """
 
     reply: ModelReply
     checkpoint: str
     refused: str = ""
+    broken: str = ""
     seconds: float = 0.0
 
 
@@ -68,11 +72,15 @@ class ActGiven(Value):
 
 
 class ActDone(Value):
-    """Their results, in order. `recreated` says that a dead container was replaced on the way."""
+    """Their results, in order.
+
+    `recreated` says that a dead container was replaced on the way, `broken` why the sandbox can't go on.
+    """
 
     results: tuple[ToolResult, ...] = ()
     seconds: float = 0.0
     recreated: bool = False
+    broken: str = ""
 
 
 class SaveGiven(Value):
@@ -92,6 +100,7 @@ class Saved(Value):
 
     checkpoint: str
     refused: str = ""
+    broken: str = ""
     changed: tuple[str, ...] = ()
 
 
@@ -108,6 +117,7 @@ class AgentEnd(StrEnum):
 
     FINISHED = "finished"
     UNCHANGED = "unchanged"
+    BROKEN = "broken"
     GATES = "gates"
     STUCK = "stuck"
     TURNS = "turns"

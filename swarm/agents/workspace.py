@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from swarm.agents.values import PlacedCall
-from swarm.domain.errors import SandboxFault, SandboxGone
+from swarm.domain.errors import SandboxBroken, SandboxGone
 from swarm.domain.events import Event
 from swarm.domain.sandbox import SandboxSpec
 from swarm.ports import Clock, Events, Hub, Sandbox, Sandboxes
@@ -46,10 +46,9 @@ class Workspaces:
                     return work(self._ensure(spec.model_copy(update={"commit": checkpoint}), task))
                 except SandboxGone:
                     self._forget(spec.name)
-        raise SandboxFault(
-            f"the sandbox died {RECREATIONS} times under the same step",
+        raise SandboxBroken(
+            f"the sandbox died {RECREATIONS} times under the same calls; are they within its memory?",
             where=spec.name,
-            remedy="Look at memory limits and the engine's log, then resume the run.",
         )
 
     async def save(
@@ -71,7 +70,11 @@ class Workspaces:
 
     async def place(self, spec: SandboxSpec, task: str, commit: str) -> None:
         """Makes the work tree equal to a commit: for a sandbox that is used for one piece of work after another."""
-        await self.use(spec, task, commit, lambda sandbox: sandbox.restore(commit))
+        try:
+            await self.use(spec, task, commit, lambda sandbox: sandbox.restore(commit))
+        except SandboxBroken:  # by whoever worked there before: a new one starts at the commit
+            await self.remove(spec.name)
+            await self.use(spec, task, commit, lambda sandbox: sandbox.restore(commit))
 
     async def fresh(self, spec: SandboxSpec, task: str, work: Callable[[Sandbox], T]) -> T:
         """Runs `work` in a container made for it and removed after it."""

@@ -12,7 +12,8 @@
     │   └── OutageFault     6  an outside system failed for good (endpoint, engine, disk)
     │       ├── ModelFault       the endpoint, after retries
     │       ├── SandboxFault     the container engine or the tool server
-    │       │   └── SandboxGone  the container died: re-create it from the last checkpoint
+    │       │   ├── SandboxGone    the container died: re-create it from the last checkpoint
+    │       │   └── SandboxBroken  it lives but its agent broke it: the attempt fails, not the run
     │       ├── HubFault         git
     │       │   └── BundleRefused    an agent's work may not come in: the task's fault, not git's
     │       └── ReplayFault      a recording ran out or no longer fits
@@ -125,6 +126,10 @@ class SandboxFault(OutageFault):
 
 class SandboxGone(SandboxFault):
     """The container is not running any more: re-create it from the last checkpoint."""
+
+
+class SandboxBroken(SandboxFault):
+    """The container lives but can't do what it is asked: its agent broke it, and only its agent's attempt fails."""
 
 
 class HubFault(OutageFault):

@@ -192,3 +192,20 @@ async def test_a_work_tree_that_the_hub_refuses_is_told_and_can_be_mended(world:
     assert result.end is AgentEnd.FINISHED
     assert any("can't be taken as it is" in text and "leak" in text for text in answers(world))
     assert world.hub.paths(result.commit) == ("a.py",)
+
+
+async def test_a_sandbox_that_dies_under_the_same_calls_again_and_again_fails_the_attempt_and_not_the_run(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deadly = turn(("run", {"command": "true"}))
+    opened = world.sandboxes.open
+
+    def open_and_kill(spec: SandboxSpec) -> Any:
+        sandbox = opened(spec)
+        world.sandboxes.kill(spec.name)
+        return sandbox
+
+    monkeypatch.setattr(world.sandboxes, "open", open_and_kill)
+    result = await run(world, [deadly])
+    assert result.end is AgentEnd.BROKEN
+    assert "died 3 times" in result.why
