@@ -35,6 +35,19 @@ def unknown_tool(call: ToolCall) -> str:
     return f"There is no tool named {call.name!r}. Tools: {', '.join(sorted(TOOL_NAMES))}."
 
 
+def bounded(call: ToolCall, seconds: int) -> ToolCall:
+    """A `run` call with the time limit of the settings, where the agent named none; any other call as it is."""
+    if call.name != "run":
+        return call
+    try:
+        arguments = json.loads(call.arguments)
+    except ValueError:
+        return call
+    if not isinstance(arguments, dict) or arguments.get("timeout") is not None:
+        return call
+    return call.model_copy(update={"arguments": json.dumps({**arguments, "timeout": seconds})})
+
+
 def finish_report(call: ToolCall) -> tuple[str, str]:
     """(report, error) of a finish call: malformed arguments get an error that teaches the right form."""
     form = f'Call {FINISH} with {{"report": "what was built, decisions, open points"}}.'

@@ -123,7 +123,7 @@ class AgentLoop:
         self._tool_calls += len(calls)
         self._seconds += done.seconds
         if any(result.changed for result in done.results):
-            self._unsaved += calls
+            self._unsaved += tuple(p for p in calls if not guards.unknown_tool(p.call))
         return done
 
     async def _finish(self, call: ToolCall) -> tuple[str, AgentEnd | None]:
@@ -220,7 +220,11 @@ class AgentLoop:
 
     def _placed(self, calls: tuple[ToolCall, ...]) -> tuple[PlacedCall, ...]:
         prefix = f"{self._spec.label}:{self._turn}"
-        return tuple(PlacedCall(id=f"{prefix}:{number}", call=call) for number, call in enumerate(calls))
+        limit = self._spec.command_seconds
+        return tuple(
+            PlacedCall(id=f"{prefix}:{number}", call=guards.bounded(call, limit))
+            for number, call in enumerate(calls)
+        )
 
     def _step(self, verb: str) -> str:
         return f"{self._spec.label}:{verb}:{self._turn}"

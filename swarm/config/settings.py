@@ -97,7 +97,11 @@ class Settings(BaseSettings):
         _LIMITS.seconds_per_task, "Time that one task may take.", unit="seconds", gt=0
     )
     command_seconds: int = _setting(
-        _LIMITS.command_seconds, "Time that one command in a sandbox may take.", unit="seconds", gt=0
+        _LIMITS.command_seconds,
+        "Time that a command of an agent may take where the agent names no other.",
+        unit="seconds",
+        gt=0,
+        le=600,
     )
     profile: str = _setting(
         "python", "The sandbox to work in: the name of a folder of `sandboxes/`.", min_length=1

@@ -83,6 +83,7 @@ def _outcome(
         merges=built.merges,
         ledger=built.ledger,
         estimates=plan.estimates if plan else (),
-        phases=seconds,
+        # Merges happen while others build: their seconds are part of those of the build.
+        phases=seconds | {"integrate": round(sum(merge.seconds for merge in built.merges), 3)},
         problems=reviewed.problems,
     )

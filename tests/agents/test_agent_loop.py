@@ -209,3 +209,17 @@ async def test_a_sandbox_that_dies_under_the_same_calls_again_and_again_fails_th
     result = await run(world, [deadly])
     assert result.end is AgentEnd.BROKEN
     assert "died 3 times" in result.why
+
+
+async def test_a_command_without_a_time_limit_gets_that_of_the_settings(world: World) -> None:
+    slow = turn(write("a.py", "A = 1\n"), ("run", {"command": "sleep 30"}))
+    result = await run(world, [slow, turn(finish())], command_seconds=1)
+    assert result.end is AgentEnd.FINISHED
+    assert result.seconds < 20
+
+
+async def test_an_unknown_tool_beside_writing_does_not_stand_in_the_way_of_saving(world: World) -> None:
+    mixed = turn(write("a.py", "A = 1\n"), ("teleport", {"to": "b.py"}))
+    result = await run(world, [mixed, turn(("list_files", {})), turn(finish())])
+    assert result.end is AgentEnd.FINISHED
+    assert world.hub.paths(result.commit) == ("a.py",)
