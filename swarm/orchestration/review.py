@@ -163,14 +163,18 @@ class Review:
 
     def _prompt_now(self, checks: CheckReport) -> str:
         hub = self._services.hub
-        paths = [path for letter, path in hub.changed(self._base, checks.commit) if letter != "D"]
+        changed = hub.changed(self._base, checks.commit)
+        paths = [path for letter, path in changed if letter != "D"]
+        edited = [path for letter, path in changed if letter != "A"]
         files = {
             path: data.decode("utf-8", "replace")
             for path, data in hub.read_many(checks.commit, paths).items()
         }
         whole = files if sum(map(len, files.values())) <= WHOLE_FILES_LIMIT else {}
         stat = hub.diff(self._base, checks.commit, stat=True)
-        diff = "" if whole else hub.diff(self._base, checks.commit)
+        # New files are shown whole; of those that were there before, what changed has to be seen as well.
+        shown = edited if whole else [path for _, path in changed]
+        diff = hub.diff(self._base, checks.commit, paths=shown) if shown else ""
         return judge_prompt(self._goal, self._plan, checks, stat=stat, diff=diff, files=whole)
 
     async def _fix(self, number: int, best: Round, problems: tuple[str, ...]) -> str:

@@ -10,7 +10,7 @@ from swarm.domain.blueprint import Blueprint, FileSpec
 from swarm.domain.ids import slug
 from swarm.domain.plan import Contract, Role, Task
 from swarm.planning.cuts import Piece
-from swarm.planning.describe import describe, title_of
+from swarm.planning.describe import describe, shortened, title_of
 from swarm.planning.graph import WorkGraph
 from swarm.planning.paths import SOURCE_ROOTS, is_javascript, is_python, is_test, stem
 from swarm.planning.scaffold import SCAFFOLD
@@ -139,7 +139,7 @@ def solo_task(graph: WorkGraph, blueprint: Blueprint, existing: Collection[str])
     return Task(
         id="solo",
         role=Role.SOLO,
-        title=" ".join(blueprint.summary.split())[:80] or "The whole goal",
+        title=shortened(" ".join(blueprint.summary.split())) or "The whole goal",
         description=describe(whole, graph, {}, [], []),
         owns=(EVERYTHING,),
         size=lines,

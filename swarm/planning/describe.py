@@ -11,7 +11,7 @@ from swarm.planning.paths import is_python
 from swarm.planning.stubs import shown_signature
 
 _STATES = {
-    FileState.NEW: "new, replaces the stub that stands there",
+    FileState.NEW: "new",
     FileState.CHANGED: "exists: change it",
 }
 _TITLE = 80
@@ -26,7 +26,12 @@ def title_of(piece: Piece, specs: Mapping[str, FileSpec]) -> str:
     more = len(piece.files) - 1
     first = purpose or largest
     end = f" (and {more} more file{'s' if more > 1 else ''})" if more else ""
-    return (first if len(first) <= _TITLE else f"{first[: _TITLE - 1]}…") + end
+    return shortened(first) + end
+
+
+def shortened(text: str) -> str:
+    """A title's text, cut where it is too long."""
+    return text if len(text) <= _TITLE else f"{text[: _TITLE - 1]}…"
 
 
 def describe(
@@ -45,6 +50,8 @@ def describe(
 
 def _file_section(spec: FileSpec, graph: WorkGraph, own: set[str], providers: Mapping[str, str]) -> str:
     state = _STATES.get(spec.state, spec.state.value)
+    if spec.state is FileState.NEW and spec.path in providers:
+        state = "new, replaces the stub that stands there"
     lines = [f"## {spec.path} ({state}, about {graph.lines(spec.path)} lines of code)"]
     if spec.purpose.strip():
         lines.append(spec.purpose.strip())
