@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
+
+from swarm.domain.errors import UsageFault
 
 if TYPE_CHECKING:
     import asyncio
 
     from swarm.domain.events import Event
+    from swarm.domain.merging import MergePreview
     from swarm.domain.report import RunRecord, RunReport
     from swarm.domain.requests import Prerequisite, ResumeOverrides, RunRequest
     from swarm.ports import RunStore
@@ -56,16 +60,27 @@ class Backend(Protocol):
         """Merges the result into the branch that is checked out in the user's repository; `yes`: it was agreed to."""
         ...
 
-    def preview(self, run: str) -> str:
-        """What `apply` would change, as a diff summary."""
+    def models(self, record: RunRecord) -> dict[str, str]:
+        """The model of each tier (planner, coder, premium, judge) as a run uses it."""
+        ...
+
+    def preview(self, run: str) -> MergePreview:
+        """What `apply` would do; UsageFault where the repository is not ready for it."""
         ...
 
     def diff(self, run: str, task: str = "") -> str:
         """The unified diff of a run's result, or of one task's branch."""
         ...
 
-    def clean(self, run: str | None) -> tuple[str, ...]:
-        """Removes the containers and folder of a run, or of all that do not run; what was removed."""
+    def unapplied(self, run: str) -> bool:
+        """Whether a run's delivered branch is in the user's repository and not merged there."""
+        ...
+
+    def clean(self, run: str | None, *, resumable: bool = False) -> tuple[str, ...]:
+        """Removes the containers and folder of a run, or of all that have ended; what was removed.
+
+        With `resumable` also of those that stopped on the way; never of one that a process works on.
+        """
         ...
 
     def doctor(self) -> tuple[Prerequisite, ...]:
@@ -95,3 +110,19 @@ def backend() -> Backend:
     from swarm.wiring import Backend as Wired
 
     return Wired(load_settings())
+
+
+def backend_without_file() -> Backend:
+    """The real one without the user's `swarm.toml`, and without the variables too where those are wrong.
+
+    For `doctor`, which has to look at the machine all the same.
+    """
+    from swarm.config.settings import load_settings
+    from swarm.wiring import Backend as Wired
+
+    bare = {**os.environ, "XDG_CONFIG_HOME": "/nonexistent"}
+    try:
+        return Wired(load_settings(env=bare))
+    except UsageFault:
+        ours = ("SWARM_", "OPENAI_")
+        return Wired(load_settings(env={k: v for k, v in bare.items() if not k.startswith(ours)}))

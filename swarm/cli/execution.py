@@ -16,6 +16,7 @@ from swarm.cli.session import complain, console, emit, say
 from swarm.domain.errors import EnvironmentFault, UsageFault
 
 if TYPE_CHECKING:
+    from swarm.cli.progress import Progress
     from swarm.domain.events import Event
     from swarm.domain.report import RunRecord, RunReport
     from swarm.domain.requests import ResumeOverrides
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 class View(Protocol):
     """Shows a run while it goes on."""
 
-    def start(self, record: RunRecord) -> None:
-        """Begins to show it."""
+    def start(self, record: RunRecord, seen: Progress) -> None:
+        """Begins to show it, from where its earlier sessions left it."""
         ...
 
     def on_event(self, event: Event) -> None:
@@ -67,7 +68,7 @@ def carry(
         except Exception as error:
             _show_error(backend, record, error, as_json)
             raise
-        _show(_with_tasks(backend, report), as_json)
+        _show(record, _with_tasks(backend, report), as_json)
         if afterwards is not None and report.branch:
             for line in await afterwards(report):
                 (complain if as_json else say)(line)
@@ -80,8 +81,10 @@ def carry(
 async def _execute(
     backend: Backend, record: RunRecord, view: View, resume: bool, overrides: ResumeOverrides
 ) -> RunReport:
+    from swarm.cli.progress import fold
+
     interrupt = asyncio.Event()
-    view.start(record)
+    view.start(record, fold(backend.store.events(record.run)))
     try:
         with stops_safely(record.run, interrupt, view.notice):
             return await backend.execute(
@@ -100,13 +103,13 @@ def _view(as_json: bool) -> View:
     return LiveView(out)
 
 
-def _show(report: RunReport, as_json: bool) -> None:
+def _show(record: RunRecord, report: RunReport, as_json: bool) -> None:
     if as_json:
         emit(report)
         return
     from swarm.cli.render import print_report
 
-    print_report(report)
+    print_report(report, model=record.model)
 
 
 def _with_tasks(backend: Backend, report: RunReport) -> RunReport:
@@ -124,6 +127,7 @@ def _show_error(backend: Backend, record: RunRecord, error: Exception, as_json: 
 
     seen = fold(backend.store.events(record.run))
     last = backend.store.report(record.run)
-    report = after_error(backend.store.record(record.run), error, last, seen)
+    now = backend.store.record(record.run)
+    report = after_error(now, error, last, seen)
     # For people the boundary says the problem on standard error: here it would be said twice.
-    _show(report if as_json else report.model_copy(update={"problems": ()}), as_json)
+    _show(now, report if as_json else report.model_copy(update={"problems": ()}), as_json)

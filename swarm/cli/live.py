@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
@@ -12,16 +13,15 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from swarm.cli.progress import PHASES, Progress, TaskProgress, step
-from swarm.cli.text import duration, money, one_line, tokens
+from swarm.cli.progress import PHASES, Progress, TaskProgress, resumed, step
+from swarm.cli.text import REPLAY, duration, money, one_line, tokens
 
 if TYPE_CHECKING:
     from swarm.domain.events import Event
-    from swarm.domain.goal import Limits
     from swarm.domain.report import RunRecord
 
 REFRESH_PER_SECOND = 4
-_FIXED_LINES = 9
+_FIXED_LINES = 10
 _STATE_STYLES = {
     "running": "cyan",
     "gates": "yellow",
@@ -52,10 +52,10 @@ class LiveView:
             redirect_stderr=False,
         )
 
-    def start(self, record: RunRecord) -> None:
-        """Takes the terminal."""
+    def start(self, record: RunRecord, seen: Progress) -> None:
+        """Takes the terminal; `seen` is what earlier sessions of the run left, and the view goes on from there."""
         self._record = record
-        self._progress = Progress(started=self._clock())
+        self._progress = resumed(seen, self._clock())
         self._live.start()
 
     def on_event(self, event: Event) -> None:
@@ -91,10 +91,13 @@ def screen(record: RunRecord, progress: Progress, *, width: int, height: int, no
         ),
         _phases(progress),
     ]
-    if progress.tasks:
-        lines.append(_table(progress, width, max(3, height - _FIXED_LINES)))
+    if progress.estimate or progress.rationale:
+        lines.append(Text(one_line(_estimate(progress), width), style="dim"))
+    calls = tuple(_waited_for(c, now) for c in progress.under_way)
+    if progress.tasks or calls:
+        lines.append(_table(progress.tasks, calls, width, max(3, height - _FIXED_LINES)))
     lines.append(_results(progress))
-    lines.append(_spending(progress, record.goal.limits, now))
+    lines.append(_spending(progress, record, now))
     lines.extend(Text(one_line(n, width), style="yellow") for n in progress.notes)
     return Group(*lines)
 
@@ -106,6 +109,19 @@ def _phases(progress: Progress) -> Text:
         mark, style = {"done": ("✓", "green"), "running": ("▸", "bold cyan")}.get(state, ("·", "dim"))
         parts.append((f"{mark} {name}  ", style))
     return Text.assemble(*parts)
+
+
+def _estimate(progress: Progress) -> str:
+    if not progress.strategy:
+        return f"planning takes about {tokens(progress.estimate)} tokens"
+    cost = f"estimate {tokens(progress.estimate)} tokens; " if progress.estimate else ""
+    why = f": {progress.rationale}" if progress.rationale else ""
+    return f"{cost}{progress.strategy}{why}"
+
+
+def _waited_for(call: TaskProgress, now: float) -> TaskProgress:
+    elapsed = duration(max(0.0, now - call.at))
+    return replace(call, action=f"{elapsed}  {call.action}")
 
 
 def _results(progress: Progress) -> Text:
@@ -121,15 +137,17 @@ def _results(progress: Progress) -> Text:
     return text
 
 
-def _spending(progress: Progress, limits: Limits, now: float) -> Text:
+def _spending(progress: Progress, record: RunRecord, now: float) -> Text:
+    limits = record.goal.limits
     share = progress.usage.tokens / limits.tokens if limits.tokens else 0.0
     used = f"{tokens(progress.usage.tokens)} of {tokens(limits.tokens)} tokens ({share:.0%})"
     spent = money(progress.usage.usd, used=progress.usage.tokens)
     limit = f" of {money(limits.usd)}" if limits.usd is not None else ""
-    return Text(f"used {used}, {spent}{limit}, {duration(max(0.0, now - progress.started))}", style="dim")
+    recorded = " as recorded, nothing is spent" if record.model.startswith(REPLAY) else ""
+    return Text(f"used {used}, {spent}{limit}{recorded}, {duration(progress.seconds(now))}", style="dim")
 
 
-def _table(progress: Progress, width: int, rows: int) -> Table:
+def _table(tasks: dict[str, TaskProgress], calls: tuple[TaskProgress, ...], width: int, rows: int) -> Table:
     table = Table(box=None, padding=(0, 1), expand=True, pad_edge=False)
     columns = _columns(width)
     for name in columns:
@@ -143,12 +161,12 @@ def _table(progress: Progress, width: int, rows: int) -> Table:
             justify="right" if numeric else "left",
             header_style="bold",
         )
-    depths = depth(progress.tasks)
-    shown = _visible(tuple(progress.tasks.values()), rows)
-    for task in shown:
-        cells = _cells(task, depths[task.id])
+    depths = depth(tasks)
+    shown = _visible(tuple(tasks.values()), max(1, rows - len(calls)))
+    for task in (*shown, *calls):
+        cells = _cells(task, depths.get(task.id, 0))
         table.add_row(*(Text(cells[c], style=_STATE_STYLES.get(task.state, "")) for c in columns))
-    hidden = len(progress.tasks) - len(shown)
+    hidden = len(tasks) - len(shown)
     if hidden:
         table.add_row(Text(f"… and {hidden} more", style="dim"))
     return table

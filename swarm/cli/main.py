@@ -36,6 +36,13 @@ class Boundary(TyperGroup):
             code = _explain(error)
         sys.exit(code if isinstance(code, int) else 0)
 
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command. Typer would make a silent exit of Ctrl-C: as an Abort it reaches the boundary."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise typer.Abort from error
+
 
 def create_app(make_backend: Callable[[], Backend] = backend, **surroundings: Any) -> typer.Typer:
     """The application. `surroundings` are the other fields of Session; tests set them."""

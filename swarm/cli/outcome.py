@@ -84,7 +84,9 @@ def next_step(run: str, status: RunStatus) -> str:
 
 
 def _tasks(seen: Progress) -> tuple[TaskReport, ...]:
-    return tuple(_task(t) for t in seen.tasks.values())
+    planner = [c for c in seen.calls.values() if c.role == "planner"]
+    others = [c for c in seen.calls.values() if c.role != "planner"]
+    return tuple(_task(t) for t in (*planner, *seen.tasks.values(), *others))
 
 
 def _task(task: TaskProgress) -> TaskReport:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TextIO
 
-from swarm.cli.text import clock, describe, one_line
+from swarm.cli.text import clock, count, describe, duration, money, one_line, tokens
 
 if TYPE_CHECKING:
+    from swarm.cli.progress import Progress
     from swarm.domain.events import Event
     from swarm.domain.report import RunRecord
 
@@ -25,9 +26,14 @@ class PlainView:
     def __init__(self, out: TextIO) -> None:
         self._out = out
 
-    def start(self, record: RunRecord) -> None:
-        """Says which run it is."""
+    def start(self, record: RunRecord, seen: Progress) -> None:
+        """Says which run it is, and how far it had come."""
         self.notice(f"run {record.run}: {one_line(record.goal.text, 100)}")
+        if seen.last:
+            done = sum(1 for t in seen.tasks.values() if t.state in {"done", "merged"})
+            used = f"{tokens(seen.usage.tokens)} tokens, {money(seen.usage.usd, used=seen.usage.tokens)}"
+            took = duration(seen.seconds(seen.last))
+            self.notice(f"so far: {done} of {count(len(seen.tasks), 'task')} done, {used}, {took}")
 
     def on_event(self, event: Event) -> None:
         """Writes the event's line; each is flushed, so that a pipe shows it at once."""

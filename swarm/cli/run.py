@@ -14,7 +14,7 @@ from swarm.cli.execution import carry
 from swarm.cli.goals import read_goal
 from swarm.cli.plain import PlainView
 from swarm.cli.session import complain, say, session_of
-from swarm.domain.errors import UsageFault
+from swarm.domain.errors import InterruptFault, UsageFault
 
 if TYPE_CHECKING:
     from swarm.domain.goal import Strategy
@@ -64,6 +64,8 @@ Json = Annotated[
 ]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, or the beginning of one.")]
 
+
+EXERCISED = "the built service, started in a sandbox and used:"
 
 RUN_HELP = """Build a goal: plan it, build it in sandboxes, merge, judge, and deliver a branch.
 
@@ -136,10 +138,11 @@ def start(ctx: typer.Context, request: RunRequest, *, as_json: bool, demo: bool 
     tell = complain if as_json else say
     record = backend.prepare(request, tell)
     tell(f"{'repository' if request.repo else 'new repository'}: {record.goal.repository}")
-    tell(estimate_line(record))
+    tell(estimate_line(record, backend.models(record)))
 
     async def exercise(report: RunReport) -> tuple[str, ...]:
-        return await backend.exercise(report.run, PlainView(sys.stderr).on_event)
+        lines = await backend.exercise(report.run, PlainView(sys.stderr).on_event)
+        return ("", EXERCISED, *lines) if lines else ()
 
     carry(backend, record, as_json=as_json, afterwards=exercise if demo else None)
 
@@ -182,7 +185,10 @@ def plan(
         _refuse_existing(Path(out))
     backend = session_of(ctx).backend()
     # Progress goes to standard error: standard output is the plan.
-    yaml_text = asyncio.run(backend.plan_only(request, PlainView(sys.stderr).on_event))
+    try:
+        yaml_text = asyncio.run(backend.plan_only(request, PlainView(sys.stderr).on_event))
+    except KeyboardInterrupt as error:
+        raise InterruptFault("The planning was interrupted; no plan was made") from error
     if out:
         _write_plan(Path(out), yaml_text)
         complain(f"The plan is in {out}. Edit it, then: swarm run --plan {out} GOAL")

@@ -11,13 +11,15 @@ import typer
 from swarm.cli.plain import line
 from swarm.cli.run import RunId
 from swarm.cli.session import Session, complain, console, emit, emit_line, say, session_of
+from swarm.cli.text import count
 from swarm.domain.errors import UsageFault
 from swarm.domain.ids import slug
 
 if TYPE_CHECKING:
     from swarm.cli.backend import Backend
     from swarm.domain.events import Event
-    from swarm.domain.report import RunReport
+    from swarm.domain.merging import MergePreview
+    from swarm.domain.report import RunRecord, RunReport
 
 POLL_SECONDS = 0.5
 
@@ -44,13 +46,14 @@ def list_runs(ctx: typer.Context, as_json: Json = False) -> None:
 
 def show(ctx: typer.Context, run_id: RunId, as_json: Json = False) -> None:
     """Show a run: tasks, score, money, and how to look at it, try it, apply it."""
-    report = _report(session_of(ctx).backend(), run_id)
+    backend = session_of(ctx).backend()
+    report = _report(backend, run_id)
     if as_json:
         emit(report)
         return
     from swarm.cli.render import print_report
 
-    print_report(report)
+    print_report(report, model=backend.store.record(report.run).model)
 
 
 def logs(
@@ -119,8 +122,12 @@ def apply(ctx: typer.Context, run_id: RunId, yes: Yes = False, as_json: Json = F
     session = session_of(ctx)
     backend = session.backend()
     run = backend.store.record(run_id).run
-    (complain if as_json else say)(backend.preview(run).rstrip("\n"))
-    if not yes and not _agreed(session, "Merge this into the checked-out branch?", as_json):
+    found = backend.preview(run)
+    if found.already:
+        _done("apply", run, (f"{found.onto} of {found.repository} holds {found.branch} already.",), as_json)
+        return
+    (complain if as_json else say)(found.summary.rstrip("\n"))
+    if not yes and not _agreed(session, _merge_question(backend, run, found), as_json):
         complain("Nothing was changed.")
         return
     _done("apply", run, (backend.apply(run, yes=True),), as_json)
@@ -139,13 +146,17 @@ def clean(
     session = session_of(ctx)
     backend = session.backend()
     run = backend.store.record(run_id).run if run_id else None
-    lost = () if run else _resumable(backend)
-    if lost and not yes:
+    lost = () if run else tuple(r.run for r in _resting(backend) if r.status.resumable)
+    resumable = bool(run) or yes or not lost
+    if not resumable:
         question = f"These runs could still be resumed: {', '.join(lost)}. Remove them as well?"
-        if not _agreed(session, question, as_json):
-            complain("Nothing was removed.")
-            return
-    _done("clean", run or "", backend.clean(run) or ("There was nothing to remove.",), as_json)
+        resumable = _agreed(session, question, as_json)
+    doomed = (run,) if run else tuple(r.run for r in _resting(backend) if resumable or r.run not in lost)
+    if not _may_lose_results(session, backend, doomed, yes=yes, as_json=as_json):
+        complain("Nothing was removed.")
+        return
+    removed = backend.clean(run, resumable=resumable)
+    _done("clean", run or "", removed or ("There was nothing to remove.",), as_json)
 
 
 def register(app: typer.Typer) -> None:
@@ -208,13 +219,37 @@ def _print_new(events: tuple[Event, ...], seen: int, task: str, as_json: bool) -
 
 def _agreed(session: Session, question: str, as_json: bool) -> bool:
     if as_json or not session.interactive():
+        complain(question)
         raise UsageFault("This needs a yes, and nobody can be asked here", remedy="Add --yes.")
     return typer.confirm(question)
 
 
-def _resumable(backend: Backend) -> tuple[str, ...]:
+def _merge_question(backend: Backend, run: str, found: MergePreview) -> str:
+    report = backend.store.report(run)
+    score = f", {report.score} of 100" if report and report.score is not None else ""
+    how = f" ({report.status.value.replace('-', ' ')}{score})" if report else ""
+    return f"Merge {found.branch}{how} into {found.onto} of {found.repository}?"
+
+
+def _resting(backend: Backend) -> tuple[RunRecord, ...]:
+    """The runs that no process works on."""
     store = backend.store
-    return tuple(r.run for r in store.runs() if r.status.resumable and not store.locked(r.run))
+    return tuple(r for r in store.runs() if not store.locked(r.run))
+
+
+def _may_lose_results(
+    session: Session, backend: Backend, doomed: tuple[str, ...], *, yes: bool, as_json: bool
+) -> bool:
+    """Says which of the runs have a result that nobody merged yet; whether they may go."""
+    waiting = [run for run in doomed if backend.unapplied(run)]
+    if not waiting:
+        return True
+    has, stays = ("has", "Its branch stays") if len(waiting) == 1 else ("have", "Their branches stay")
+    complain(
+        f"{count(len(waiting), 'run')} {has} a result that is not merged yet: {', '.join(waiting)}. {stays} in the "
+        "repository; the run's folder, its logs and `swarm apply` go."
+    )
+    return yes or _agreed(session, "Remove?", as_json)
 
 
 def _done(command: str, run: str, lines: tuple[str, ...], as_json: bool) -> None:

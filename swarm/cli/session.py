@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, NoReturn, cast
 
 import typer
 
-from swarm.cli.backend import Backend
+from swarm.cli.backend import Backend, backend_without_file
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from swarm.domain.base import Value
 
-PIPE_WIDTH = 160
-"""Columns of a table that no terminal limits: wide enough for whole ids and paths, for grep and people alike."""
+PIPE_WIDTH = 10_000
+"""Columns where no terminal limits them: a line is one thing, for grep, however long its ids and paths are."""
 
 
 def _stdin_is_terminal() -> bool:
@@ -35,6 +35,7 @@ class Session:
     """The surroundings of one command; tests give their own."""
 
     make_backend: Callable[[], Backend]
+    make_bare_backend: Callable[[], Backend] = backend_without_file
     interactive: Callable[[], bool] = _stdin_is_terminal
     exec: Callable[[list[str]], None] = _replace_process
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from swarm.cli.run import Json as JsonReport
 from swarm.cli.run import RunId, start
 from swarm.cli.runs import Json
-from swarm.cli.session import complain, console, emit, say, session_of
+from swarm.cli.session import Session, complain, console, emit, say, session_of
 from swarm.domain.errors import UsageFault
+
+if TYPE_CHECKING:
+    from swarm.domain.requests import Prerequisite
 
 DEMO = "url-shortener"
 MISSING = 2
@@ -20,7 +23,7 @@ Profile = Annotated[str, typer.Option(metavar="NAME", help="Sandbox profile, a f
 
 def doctor(ctx: typer.Context, as_json: Json = False) -> None:
     """Check each prerequisite and name the remedy. Exit code 2 when something essential is missing."""
-    found = session_of(ctx).backend().doctor()
+    found = _examined(session_of(ctx))
     healthy = all(p.ok for p in found if p.essential)
     if as_json:
         from swarm.domain.documents import Health
@@ -63,6 +66,20 @@ def demo(
 ) -> None:
     """Replay a recorded run in real sandboxes, without a key, then start what it built and use it."""
     start(ctx, session_of(ctx).backend().demo(name), as_json=as_json, demo=True)
+
+
+def _examined(session: Session) -> tuple[Prerequisite, ...]:
+    """What the backend finds; settings that cannot be used are a row of it and hide nothing else."""
+    from swarm.domain.requests import Prerequisite
+
+    try:
+        backend = session.backend()
+    except UsageFault as fault:
+        where = f" ({fault.where})" if fault.where else ""
+        detail = f"{fault.what}{where}; what follows leaves it out"
+        broken = Prerequisite(name="settings", ok=False, detail=detail, remedy=fault.remedy or "Correct it.")
+        return (broken, *session.make_bare_backend().doctor())
+    return backend.doctor()
 
 
 def register(app: typer.Typer) -> None:

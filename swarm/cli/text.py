@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from swarm.domain.events import Event
 
+REPLAY = "replay:"
+"""How the model of a run begins that a recording answers."""
+
 _TEXT_LIMIT = 300
+_ONE = re.compile(r"\b1 (task|contract|turn)s\b")
 
 # What agents and repositories wrote may hold escape sequences that would act on the user's terminal.
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
@@ -49,6 +54,19 @@ def duration(seconds: float) -> str:
     return f"{minutes}m{rest:02d}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02d}m"
 
 
+def count(number: int, word: str) -> str:
+    """`1 task`, `2 tasks`."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def moment(iso: str) -> str:
+    """An ISO 8601 time as local `11-20 12:10`; a text that is none as it is."""
+    try:
+        return datetime.fromisoformat(iso).astimezone().strftime("%m-%d %H:%M")
+    except ValueError:
+        return one_line(iso)
+
+
 def clock(at: float, *, date: bool = False) -> str:
     """Seconds since the epoch as local time of day, or with the date."""
     return time.strftime("%Y-%m-%d %H:%M:%S" if date else "%H:%M:%S", time.localtime(at))
@@ -56,7 +74,7 @@ def clock(at: float, *, date: bool = False) -> str:
 
 def describe(event: Event) -> str:
     """An event in one line for people: its own text, or what its data say where there is none."""
-    words, data = one_line(event.text, _TEXT_LIMIT), event.data
+    words, data = _ONE.sub(r"1 \1", one_line(event.text, _TEXT_LIMIT)), event.data
     match event.kind:
         case "phase.started" | "phase.finished":
             took = f" after {duration(data['seconds'])}" if "seconds" in data else ""
@@ -80,8 +98,7 @@ def describe(event: Event) -> str:
 
 
 def _plan(data: dict[str, Any], words: str) -> str:
-    count = len(data.get("tasks", ()))
-    plan = words or f"{data.get('strategy', '')}: {count} {'task' if count == 1 else 'tasks'}"
+    plan = words or f"{data.get('strategy', '')}: {count(len(data.get('tasks', ())), 'task')}"
     estimate = f"; estimate {tokens(int(data['tokens']))} tokens" if data.get("tokens") else ""
     why = f". {data['rationale']}" if data.get("rationale") else ""
     return f"plan: {plan}{estimate}{why}"

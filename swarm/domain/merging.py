@@ -55,6 +55,16 @@ class Applied(Value):
     already: bool = False
 
 
+class MergePreview(Value):
+    """What applying a delivered branch would do: into which branch of which repository, and git's diff summary."""
+
+    branch: str
+    onto: str
+    repository: str
+    summary: str = ""
+    already: bool = False
+
+
 class GuardFinding(Value):
     """Something that a resolution lost or broke; `rule` names the guard."""
 

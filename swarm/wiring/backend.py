@@ -9,6 +9,8 @@ from swarm.adapters.sandbox.image import ensure_image
 from swarm.adapters.state import FileRunStore
 from swarm.config.assets import asset, assets_root
 from swarm.config.settings import Settings
+from swarm.config.tiers import Tier
+from swarm.domain.merging import MergePreview
 from swarm.domain.report import RunRecord, RunReport
 from swarm.domain.requests import Prerequisite, ResumeOverrides, RunRequest
 from swarm.wiring import doctor, exercise, planning, upkeep
@@ -73,17 +75,26 @@ class Backend:
         """Merges the result into the checked-out branch; `yes` says that the user has agreed."""
         return upkeep.apply(self._store, run, yes=yes)
 
-    def preview(self, run: str) -> str:
-        """What `apply` would change, as a diff summary."""
+    def models(self, record: RunRecord) -> dict[str, str]:
+        """The model of each tier as a run uses it."""
+        settings = run_settings(self._settings, record)
+        return {tier.value: settings.model_of(tier) for tier in Tier}
+
+    def preview(self, run: str) -> MergePreview:
+        """What `apply` would do; UsageFault where the repository is not ready for it."""
         return upkeep.preview(self._store, run)
 
     def diff(self, run: str, task: str = "") -> str:
         """The diff of a run's result or of a task's branch."""
         return upkeep.diff(self._store, run, task)
 
-    def clean(self, run: str | None) -> tuple[str, ...]:
-        """Removes containers and folders of ended runs; never of one that is worked on."""
-        return upkeep.clean(self._store, run)
+    def unapplied(self, run: str) -> bool:
+        """Whether a run's delivered branch is in the user's repository and not merged there."""
+        return upkeep.unapplied(self._store, run)
+
+    def clean(self, run: str | None, *, resumable: bool = False) -> tuple[str, ...]:
+        """Removes containers and folders of ended runs, or with `resumable` of all that nobody works on."""
+        return upkeep.clean(self._store, run, resumable=resumable)
 
     def doctor(self) -> tuple[Prerequisite, ...]:
         """Each prerequisite, its state, the remedy."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +12,8 @@ from swarm.adapters.repository import UserRepository
 from swarm.adapters.sandbox.docker import DockerSandboxes
 from swarm.adapters.state import FileRunStore
 from swarm.config.assets import assets_root
-from swarm.domain.errors import UsageFault
+from swarm.domain.errors import SwarmError, UsageFault
+from swarm.domain.merging import MergePreview
 from swarm.domain.report import RunReport, RunStatus
 
 
@@ -31,7 +34,9 @@ def cancel(store: FileRunStore, run: str) -> str:
         )
     finally:
         release()
-    return f"Cancelled {record.run}; {len(removed)} sandboxes removed. Its folder stays: swarm clean {record.run}"
+    return (
+        f"Cancelled {record.run}; {_sandboxes(removed)} removed. Its folder stays: swarm clean {record.run}"
+    )
 
 
 def pause(store: FileRunStore, run: str) -> str:
@@ -45,10 +50,10 @@ def pause(store: FileRunStore, run: str) -> str:
     return f"Asked {record.run} to stop; calls under way finish first. Go on with: swarm resume {record.run}"
 
 
-def preview(store: FileRunStore, run: str) -> str:
-    """What applying the result would change."""
+def preview(store: FileRunStore, run: str) -> MergePreview:
+    """What applying the result would do; UsageFault where the repository is not ready for it."""
     report = _delivered(store, run)
-    return BareHub(store.folder(report.run) / "hub.git").diff(report.base, report.head, stat=True)
+    return UserRepository.open(Path(report.repository)).preview(report.branch)
 
 
 def apply(store: FileRunStore, run: str, *, yes: bool) -> str:
@@ -87,12 +92,28 @@ def diff(store: FileRunStore, run: str, task: str = "") -> str:
     return hub.diff(record.goal.base, head)
 
 
-def clean(store: FileRunStore, run: str | None) -> tuple[str, ...]:
-    """Removes the containers and folder of one ended run, or of all ended ones.
+def unapplied(store: FileRunStore, run: str) -> bool:
+    """Whether a run delivered a branch that its repository still has and that no other branch there holds."""
+    report = store.report(run)
+    if report is None or not report.branch or not Path(report.repository).is_dir():
+        return False
+    try:
+        return UserRepository.open(Path(report.repository)).unmerged(report.branch)
+    except SwarmError:
+        # Nobody can say that it was merged: what asks before it removes has to ask.
+        return True
 
-    A run that could still be resumed is removed only when it is named.
+
+def clean(store: FileRunStore, run: str | None, *, resumable: bool = False) -> tuple[str, ...]:
+    """Removes the containers and folder of one run, or of all that have ended and no process works on.
+
+    A run that could still be resumed is removed when it is named, or with `resumable`.
     """
-    records = [store.record(run)] if run else [r for r in store.runs() if not r.status.resumable]
+    if run:
+        records = [store.record(run)]
+    else:
+        resting = (r for r in store.runs() if not store.locked(r.run))
+        records = [r for r in resting if resumable or not r.status.resumable]
     lines = []
     for record in records:
         release = store.lock(record.run)
@@ -101,21 +122,34 @@ def clean(store: FileRunStore, run: str | None) -> tuple[str, ...]:
             store.remove(record.run)
         finally:
             release()
-        lines.append(f"Removed {record.run}: its folder and {len(removed)} sandboxes")
+        lines.append(f"Removed {record.run}: its folder and {_sandboxes(removed)}")
     return tuple(lines)
 
 
 def shell(store: FileRunStore, run: str, task: str) -> list[str]:
     """The command that opens a shell in the newest running sandbox of a task, or of the run."""
     record = store.record(run)
-    prefix = f"swarm-{record.run}-{task}"
-    names = [name for name in DockerSandboxes(assets_root()).of_run(record.run) if name.startswith(prefix)]
-    if not names:
+    name = newest_of(task, DockerSandboxes(assets_root()).of_run(record.run), run=record.run)
+    if not name:
         raise UsageFault(
             f"No sandbox of {record.run} is there{f' for {task}' if task else ''}",
             remedy="Sandboxes live while their task runs.",
         )
-    return ["docker", "exec", "-it", max(names), "bash"]
+    return ["docker", "exec", "-it", name, "bash"]
+
+
+def newest_of(task: str, names: Sequence[str], *, run: str) -> str:
+    """The sandbox of a task's last attempt, `swarm-<run>-<task>-<attempt>`; empty where there is none.
+
+    `api` is not `api-tests`; a name without an attempt is the run's own (`integration`), any of them for no task.
+    """
+    wanted = re.compile(rf"swarm-{re.escape(run)}-{re.escape(task) if task else '.+?'}(?:-(\d+))?")
+    found = [(int(match[1] or 0), name) for name in names if (match := wanted.fullmatch(name))]
+    return max(found, default=(0, ""))[1]
+
+
+def _sandboxes(names: Sequence[str]) -> str:
+    return f"{len(names)} sandbox{'' if len(names) == 1 else 'es'}"
 
 
 def _remove_containers(run: str) -> tuple[str, ...]:

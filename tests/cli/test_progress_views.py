@@ -11,17 +11,19 @@ from support.fake_backend import make_event, make_events, make_record
 
 from swarm.cli.live import LiveView, depth, screen
 from swarm.cli.plain import PlainView, line
-from swarm.cli.progress import Progress, TaskProgress, fold
-from swarm.cli.text import duration, money, one_line, safe, tokens
+from swarm.cli.progress import PHASES, Progress, TaskProgress, fold
+from swarm.cli.text import describe, duration, money, one_line, safe, tokens
 from swarm.domain.goal import Limits
 from swarm.domain.requests import folder_name
 
 
-def drawn(progress: Progress, *, width: int, height: int = 40, limits: Limits | None = None) -> list[str]:
+def drawn(
+    progress: Progress, *, width: int, height: int = 40, limits: Limits | None = None, now: float = 1075.0
+) -> list[str]:
     out = io.StringIO()
     console = Console(file=out, width=width, height=height, force_terminal=True, color_system=None)
     record = make_record(text="a shop with [red]brackets[/red]", limits=limits)
-    console.print(screen(record, progress, width=width, height=height, now=1075.0))
+    console.print(screen(record, progress, width=width, height=height, now=now))
     return out.getvalue().splitlines()
 
 
@@ -115,6 +117,101 @@ def test_score_checks_and_budget_are_on_the_screen() -> None:
     assert "2.0k of 4.0k tokens (50%), $0.0200 of $2.00, 1m15s" in text
 
 
+def test_the_estimate_and_why_stand_under_the_phases() -> None:
+    events = make_events()
+    planning = [e.kind for e in events].index("plan.estimated") + 1
+
+    assert drawn(fold(events[:planning]), width=100)[2] == "planning takes about 6.0k tokens"
+    assert drawn(fold(events), width=100)[2] == "estimate 250.0k tokens; swarm: two tasks beat one"
+
+
+def test_the_planner_has_a_row_with_its_time_until_there_is_a_plan() -> None:
+    events = make_events()
+    planning = [e.kind for e in events].index("plan.estimated") + 1
+
+    row = next(r for r in drawn(fold(events[:planning]), width=100, now=1047.0) if "planner" in r)
+
+    assert row.split()[:4] == ["plan", "planner", "running", "45.0s"]
+    assert not any("planner" in r for r in drawn(fold(events), width=100))
+
+
+def test_the_judge_has_a_row_from_the_checks_to_the_verdict() -> None:
+    checked = fold(
+        [
+            make_event("phase.started", phase="review", at=1010.0),
+            make_event("check.done", name="tests", passed=True, at=1015.0),
+        ],
+        fold(make_events()),
+    )
+    judged = fold([make_event("verdict.ready", score=60, threshold=70, at=1050.0)], checked)
+
+    row = next(r for r in drawn(checked, width=100, now=1030.0) if "judge" in r)
+    assert row.split()[:4] == ["round-0", "judge", "running", "15.0s"]
+    assert not any("judge" in r for r in drawn(judged, width=100))
+
+
+def test_gates_of_a_fixer_call_no_judge_and_the_verdict_ends_the_fixer() -> None:
+    gates = fold(
+        [
+            make_event("phase.started", phase="review"),
+            make_event("verdict.ready", score=60, threshold=70),
+            make_event("task.turn", task="fix-1", role="fixer", turn=1),
+            make_event("check.done", name="tests", passed=False),
+            make_event("task.turn", task="fix-1", role="fixer", turn=2),
+        ]
+    )
+    ended = fold([make_event("verdict.ready", score=75, threshold=70)], gates)
+
+    assert gates.under_way == ()
+    assert (gates.tasks["fix-1"].state, ended.tasks["fix-1"].state) == ("running", "done")
+
+
+def test_every_phase_that_is_shown_is_one_that_a_run_goes_through() -> None:
+    assert PHASES == ("prepare", "plan", "scaffold", "build", "review", "deliver")
+
+
+def test_a_resumed_view_goes_on_from_the_sessions_before() -> None:
+    out = io.StringIO()
+    console = Console(file=out, width=120, height=30, force_terminal=True)
+    seen = fold(make_events())
+    view = LiveView(console, clock=lambda: 9000.0)
+
+    view.start(make_record(), seen)
+    view.on_event(make_event("run.resumed", text="resume 1", at=9000.5))
+    view.on_event(make_event("task.turn", task="web", turn=1, tokens_in=500, tokens_out=0, at=9000.5))
+    view.stop()
+
+    last = out.getvalue().rsplit("phases", 1)[-1]
+    worked = seen.last - seen.started
+    assert "used 2.5k of" in last
+    assert "✓ plan" in last
+    assert "merges 1" in last
+    assert f", {duration(worked)}" in last
+
+
+def test_a_resumed_run_in_a_pipe_says_how_far_it_had_come() -> None:
+    out = io.StringIO()
+    PlainView(out).start(make_record(), fold(make_events()))
+    assert "so far: 1 of 2 tasks done, 2.0k tokens, $0.0200" in out.getvalue()
+
+
+def test_the_time_of_a_task_leaves_the_pause_between_sessions_out() -> None:
+    events = [
+        make_event("task.started", task="web", at=1000.0),
+        make_event("task.turn", task="web", turn=1, at=1010.0),
+        make_event("run.resumed", at=5000.0),
+        make_event("task.turn", task="web", turn=2, at=5004.0),
+    ]
+    progress = fold(events)
+    assert progress.tasks["web"].seconds == pytest.approx(14.0)
+    assert progress.seconds(5004.0) == pytest.approx(14.0)
+
+
+def test_one_of_a_thing_is_said_in_the_singular() -> None:
+    ready = make_event("plan.ready", text="solo: 1 tasks, 11 contracts", strategy="solo", tasks=[{"id": "a"}])
+    assert describe(ready) == "plan: solo: 1 task, 11 contracts"
+
+
 def test_markup_in_a_goal_is_text() -> None:
     assert "[red]brackets[/red]" in "\n".join(drawn(Progress(), width=100))
 
@@ -122,7 +219,7 @@ def test_markup_in_a_goal_is_text() -> None:
 def test_the_live_view_takes_events_from_several_threads_and_leaves_the_last_state() -> None:
     out = io.StringIO()
     view = LiveView(Console(file=out, width=100, height=30, force_terminal=True), clock=lambda: 1000.0)
-    view.start(make_record())
+    view.start(make_record(), Progress())
 
     def tell() -> None:
         for event in make_events():

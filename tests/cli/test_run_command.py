@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from support.fake_backend import RUN, FakeBackend, make_record, make_report
+from support.fake_backend import RUN, FakeBackend, make_events, make_record, make_report
 from typer.testing import CliRunner, Result
 
 from swarm.cli.main import create_app
@@ -91,7 +91,7 @@ def test_a_fault_after_the_start_still_gives_one_report_and_its_exit_code(
     report = document(result, "report")
     assert (result.exit_code, report["exit_code"]) == (code, code)
     assert any(fault.what in p for p in report["problems"])
-    assert [t["task"] for t in report["tasks"]] == ["store", "web"]
+    assert [t["task"] for t in report["tasks"]] == ["plan", "store", "web"]
 
 
 def test_an_unexpected_error_after_the_start_gives_a_report_and_exit_code_1(
@@ -288,6 +288,14 @@ def test_resume_raises_the_limits_and_carries_the_run() -> None:
     assert fake.resumed == [ResumeOverrides(budget_tokens=9000, budget_usd=2, agents=2)]
 
 
+def test_a_resume_shows_the_run_from_where_it_stood() -> None:
+    fake = FakeBackend()
+    fake.store.create(make_record(status=RunStatus.FAULT))
+    fake.store.logs[RUN] = list(make_events())
+
+    assert "so far: 1 of 2 tasks done, 2.0k tokens" in invoke(fake, "resume", RUN).stdout
+
+
 @pytest.mark.parametrize("status", [RunStatus.ACCEPTED, RunStatus.CANCELLED, RunStatus.PLAN_FAILED])
 def test_a_run_that_has_ended_is_not_resumed(status: RunStatus) -> None:
     fake = FakeBackend()
@@ -312,7 +320,43 @@ def test_a_run_that_a_process_works_on_is_not_resumed() -> None:
 
 def test_the_demo_ends_with_what_the_service_answered() -> None:
     lines = invoke(FakeBackend(), "demo").stdout.splitlines()
-    assert lines[-2:] == ["POST /links -> 201", "GET /abc -> 302"]
+    heading = "the built service, started in a sandbox and used:"
+    assert lines[-3:] == [heading, "POST /links -> 201", "GET /abc -> 302"]
+
+
+def test_the_demo_says_that_its_numbers_are_the_recordings() -> None:
+    sentence = "tokens as recorded; nothing was spent"
+    assert sentence in invoke(FakeBackend(), "demo").stdout
+    assert sentence not in invoke(FakeBackend(), "run", "a shop").stdout
+
+
+def test_models_that_differ_are_named_by_tier_before_the_start_and_one_model_once() -> None:
+    differing = FakeBackend(tiers={"coder": "small", "judge": "large"})
+
+    several = invoke(differing, "run", "a shop").stdout
+    one = invoke(FakeBackend(), "run", "a shop").stdout
+
+    assert "models: planner m-1, coder small, premium m-1, judge large;" in several
+    assert "; model m-1;" in one
+
+
+def test_the_end_lists_the_marks_and_the_findings_with_the_worst_first() -> None:
+    lines = invoke(FakeBackend(status=RunStatus.REJECTED), "run", "a shop").stdout.splitlines()
+
+    assert "marks    code quality 4, code organisation 4, tests 4, security 4 (each of 5)" in [
+        line.rstrip() for line in lines
+    ]
+    found = [line.split()[0] for line in lines if "→" in line]
+    assert found == ["blocker", "minor"]
+    assert any("shop/store.py:3  no limit → add one" in line for line in lines)
+
+
+def test_a_run_that_was_not_accepted_says_how_to_go_on_from_its_branch() -> None:
+    out = invoke(FakeBackend(status=RunStatus.REJECTED), "run", "a shop").stdout
+
+    assert f"swarm diff {RUN}" in out
+    assert f"--repo '/home/ada/my shop' --base swarm/{RUN}" in out
+    assert "swarm show" not in out
 
 
 def test_the_demo_with_json_keeps_standard_output_to_the_report() -> None:

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from rich.console import Console
+from rich.table import Table
 from support.fake_backend import RUN, FakeBackend, make_event, make_events, make_record, make_report
 from typer.testing import CliRunner, Result
 
 from swarm import __version__
-from swarm.cli.backend import Backend
+from swarm.cli.backend import Backend, backend, backend_without_file
 from swarm.cli.main import create_app
+from swarm.cli.render import run_table, task_table
+from swarm.cli.session import PIPE_WIDTH
+from swarm.cli.text import moment
 from swarm.config.schemas import schema
-from swarm.domain.report import RunStatus
+from swarm.domain.errors import UsageFault
+from swarm.domain.report import RunStatus, TaskReport, TaskStatus
 
 OTHER = "blog-20261119-9f9f"
 COMMANDS = (
@@ -41,6 +49,12 @@ def invoke(fake: FakeBackend, *args: str, text: str = "", interactive: bool = Fa
     return CliRunner().invoke(
         create_app(lambda: fake, interactive=lambda: interactive), list(args), input=text
     )
+
+
+def printed(table: Table, width: int) -> list[str]:
+    out = io.StringIO()
+    Console(file=out, width=width).print(table)
+    return out.getvalue().splitlines()
 
 
 def document(result: Result, name: str) -> dict[str, Any]:
@@ -78,6 +92,53 @@ def test_list_shows_each_run_on_one_line(fake: FakeBackend) -> None:
     assert [line.split()[:2] for line in lines[1:]] == [[RUN, "accepted"], [OTHER, "stopped-by-fault"]]
 
 
+def test_a_long_list_keeps_to_one_line_a_run_at_80_columns_and_in_a_pipe() -> None:
+    long = make_record(
+        text="a goal of many words " * 9, repository=f"/home/{'ada' * 60}/shop", status=RunStatus.FAULT
+    )
+
+    narrow, piped = printed(run_table([(long, None)]), 80), printed(run_table([(long, None)]), PIPE_WIDTH)
+
+    assert len(narrow) == len(piped) == 2
+    assert narrow[1].split()[:2] == [RUN, "stopped-by-fault"]
+    assert narrow[1].count("…") == 2
+    assert long.goal.repository in piped[1]
+    assert moment(long.started) in narrow[1]
+
+
+def test_tasks_keep_to_one_line_each_at_80_columns() -> None:
+    task = TaskReport(task="t" * 40, role="coder", status=TaskStatus.FAILED, why="because " * 9)
+    assert len(printed(task_table([task], width=80), 80)) == 2
+
+
+def test_a_time_is_shown_in_the_local_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        assert moment("2026-11-20T11:10:33+00:00") == "11-20 12:10"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_tasks_of_a_killed_run_are_interrupted_and_keep_their_time(fake: FakeBackend) -> None:
+    events = make_events(OTHER)
+    fake.store.logs[OTHER] = list(events[:-2])
+    fake.store.save(make_record(OTHER, status=RunStatus.INTERRUPTED))
+
+    rows = {line.split()[0]: line.split() for line in invoke(fake, "show", OTHER).stdout.splitlines() if line}
+
+    assert rows["plan"][:3] == ["plan", "planner", "done"]
+    assert rows["store"][:3] == ["store", "coder", "interrupted"]
+    assert rows["store"][5] == "2.0s"
+    assert rows["web"][2] == "waiting"
+
+
+def test_one_resume_is_said_in_the_singular(fake: FakeBackend) -> None:
+    fake.store.save_report(make_report().model_copy(update={"resumes": 1, "repeated_calls": 1}))
+    assert "1 resume (1 call repeated)" in invoke(fake, "show", RUN).stdout
+
+
 def test_list_as_json_holds_the_records(fake: FakeBackend) -> None:
     found = document(invoke(fake, "list", "--json"), "run-list")
     assert [r["run"] for r in found["runs"]] == [RUN, OTHER]
@@ -99,7 +160,11 @@ def test_show_of_a_run_without_a_report_tells_what_the_events_say(fake: FakeBack
     found = document(invoke(fake, "show", OTHER, "--json"), "report")
 
     assert (found["status"], found["exit_code"]) == ("stopped-by-fault", 6)
-    assert [(t["task"], t["status"]) for t in found["tasks"]] == [("store", "done"), ("web", "waiting")]
+    assert [(t["task"], t["status"]) for t in found["tasks"]] == [
+        ("plan", "done"),
+        ("store", "done"),
+        ("web", "waiting"),
+    ]
     assert (found["totals"]["input_tokens"], found["totals"]["calls"]) == (1800, 2)
     assert found["next_step"] == f"swarm resume {OTHER}"
 
@@ -116,7 +181,7 @@ def test_logs_show_all_events_with_date_and_task(fake: FakeBackend) -> None:
     lines = invoke(fake, "logs", RUN).stdout.splitlines()
 
     assert len(lines) == len(make_events())
-    assert "store" in lines[5].split()
+    assert "store" in lines[6].split()
 
 
 def test_logs_of_one_task_leave_the_others_out(fake: FakeBackend) -> None:
@@ -177,7 +242,8 @@ def test_cancel_and_pause_take_the_beginning_of_an_id(fake: FakeBackend, command
 def test_apply_shows_the_change_and_asks(fake: FakeBackend) -> None:
     result = invoke(fake, "apply", RUN, text="y\n", interactive=True)
 
-    assert result.stdout.index("shop/cart.py") < result.stdout.index("Merge this")
+    question = f"Merge swarm/{RUN} (accepted, 80 of 100) into main of /home/ada/my shop?"
+    assert result.stdout.index("shop/cart.py") < result.stdout.index(question)
     assert fake.done == [f"apply {RUN} True"]
 
 
@@ -199,6 +265,29 @@ def test_apply_with_yes_does_not_ask(fake: FakeBackend) -> None:
     ]
 
 
+def test_apply_of_a_result_that_was_not_accepted_says_so(fake: FakeBackend) -> None:
+    fake.store.save_report(make_report(status=RunStatus.REJECTED))
+    result = invoke(fake, "apply", RUN, text="n\n", interactive=True)
+    assert f"Merge swarm/{RUN} (not accepted, 80 of 100) into main" in result.stdout
+
+
+def test_apply_asks_nothing_where_it_is_merged_already(fake: FakeBackend) -> None:
+    fake.merged = True
+
+    result = invoke(fake, "apply", RUN, interactive=True)
+
+    assert (result.exit_code, fake.done) == (0, [])
+    assert result.stdout == f"main of /home/ada/my shop holds swarm/{RUN} already.\n"
+
+
+def test_apply_asks_nothing_where_the_repository_is_not_ready(fake: FakeBackend) -> None:
+    fake.refusal = UsageFault("The work tree has changes that are not committed: a.py")
+
+    result = invoke(fake, "apply", RUN, text="y\n", interactive=True)
+
+    assert (result.exit_code, result.stdout, fake.done) == (2, "", [])
+
+
 def test_clean_of_one_run_does_not_ask(fake: FakeBackend) -> None:
     assert invoke(fake, "clean", OTHER).exit_code == 0
     assert fake.done == [f"clean {OTHER}"]
@@ -207,14 +296,46 @@ def test_clean_of_one_run_does_not_ask(fake: FakeBackend) -> None:
 def test_clean_of_all_does_not_drop_what_could_go_on_without_a_yes(fake: FakeBackend) -> None:
     result = invoke(fake, "clean")
     assert (result.exit_code, fake.done) == (2, [])
-    assert invoke(fake, "clean", text="n\n", interactive=True).exit_code == 0
-    assert fake.done == []
+    assert OTHER in result.stderr
+
+
+@pytest.mark.parametrize(("answer", "left"), [("y\n", set()), ("n\n", {OTHER})])
+def test_clean_of_all_does_what_was_answered(fake: FakeBackend, answer: str, left: set[str]) -> None:
+    fake.merged = True
+
+    assert invoke(fake, "clean", text=answer, interactive=True).exit_code == 0
+
+    assert set(fake.store.records) == left
+
+
+def test_clean_of_all_with_yes_takes_all_that_nobody_works_on(fake: FakeBackend) -> None:
+    working = "cart-20261120-7777"
+    fake.store.create(make_record(working))
+    fake.store.lock(working)
+
     assert invoke(fake, "clean", "--yes").exit_code == 0
-    assert fake.done == ["clean None"]
+
+    assert set(fake.store.records) == {working}
 
 
-def test_clean_of_all_needs_no_yes_where_all_have_ended(fake: FakeBackend) -> None:
+@pytest.mark.parametrize("run", [(), (RUN,)])
+def test_a_result_that_is_not_merged_is_named_and_wants_a_word(
+    fake: FakeBackend, run: tuple[str, ...]
+) -> None:
     fake.store.remove(OTHER)
+
+    alone = invoke(fake, "clean", *run)
+    refused = invoke(fake, "clean", *run, text="n\n", interactive=True)
+    assert (alone.exit_code, refused.exit_code, fake.done) == (2, 0, [])
+    assert f"1 run has a result that is not merged yet: {RUN}. Its branch stays" in alone.stderr
+
+    agreed = invoke(fake, "clean", *run, text="y\n", interactive=True)
+    assert (agreed.exit_code, set(fake.store.records)) == (0, set())
+
+
+def test_clean_of_all_needs_no_yes_where_all_have_ended_and_are_merged(fake: FakeBackend) -> None:
+    fake.store.remove(OTHER)
+    fake.merged = True
     assert invoke(fake, "clean").exit_code == 0
     assert fake.done == ["clean None"]
 
@@ -230,6 +351,35 @@ def test_doctor_fails_on_what_is_essential_only(missing: tuple[str, ...], code: 
 def test_doctor_names_the_remedy_of_what_is_missing_and_no_other() -> None:
     out = invoke(FakeBackend(missing=("engine",)), "doctor").stdout
     assert ("install the engine" in out, "install the key" in out) == (True, False)
+
+
+def test_settings_that_cannot_be_used_are_a_row_of_doctor_and_hide_no_other() -> None:
+    def typo() -> Backend:
+        raise UsageFault("There is no setting 'agnets'", where="swarm.toml")
+
+    app = create_app(typo, make_bare_backend=FakeBackend)
+    result = CliRunner().invoke(app, ["doctor"])
+
+    assert result.exit_code == 2
+    rows = result.stdout.splitlines()
+    assert "no setting 'agnets'" in next(r for r in rows if "settings" in r)
+    assert any("the engine" in r for r in rows)
+    assert CliRunner().invoke(app, ["list"]).exit_code == 2
+
+
+@pytest.mark.parametrize("agents", ["", "none"])
+def test_the_backend_without_settings_is_there_whatever_is_wrong_with_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, agents: str
+) -> None:
+    (tmp_path / "swarm").mkdir()
+    (tmp_path / "swarm" / "swarm.toml").write_text("agnets = 3\n")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("SWARM_AGENTS", agents)
+
+    with pytest.raises(UsageFault, match="agnets"):
+        backend()
+    assert backend_without_file().store.runs() == ()
 
 
 def test_building_a_sandbox_prints_the_tag_alone_on_standard_output() -> None:
@@ -305,4 +455,4 @@ def test_a_keyboard_interrupt_outside_a_run_exits_130() -> None:
         raise KeyboardInterrupt
 
     result = CliRunner().invoke(create_app(interrupted), ["list"])
-    assert (result.exit_code, "Traceback" in result.output) == (130, False)
+    assert (result.exit_code, result.output) == (130, "swarm: interrupted.\n")

@@ -67,6 +67,24 @@ def test_an_interrupted_run_with_json_still_prints_its_one_document() -> None:
     assert (process.returncode, json.loads(out)["status"]) == (130, "interrupted")
 
 
+def test_an_interrupted_plan_says_so() -> None:
+    process = subprocess.Popen(
+        [*APP, "plan", "a shop"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=environment(PATIENCE="30"),
+    )  # fmt: skip
+    try:
+        assert process.stderr is not None
+        assert "plan started" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=10)
+    finally:
+        process.kill()
+        process.wait()
+
+    assert (process.returncode, out) == (130, "")
+    assert err == "swarm: The planning was interrupted; no plan was made.\n"
+
+
 def test_the_second_interrupt_stops_at_once_even_when_the_loop_is_blocked() -> None:
     with running("run", "a shop", BLOCKED="30") as process:
         process.send_signal(signal.SIGINT)

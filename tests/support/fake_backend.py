@@ -17,10 +17,10 @@ from swarm.domain.errors import SwarmError, UsageFault
 from swarm.domain.events import Event, EventKind
 from swarm.domain.evidence import Check, CheckReport, Evidence
 from swarm.domain.goal import Goal, Limits
-from swarm.domain.merging import MergeHow, MergeRecord
+from swarm.domain.merging import MergeHow, MergePreview, MergeRecord
 from swarm.domain.report import Round, RunRecord, RunReport, RunStatus, TaskReport, TaskStatus
 from swarm.domain.requests import Prerequisite, ResumeOverrides, RunRequest
-from swarm.domain.verdict import Criterion, Finding, Verdict
+from swarm.domain.verdict import Criterion, Finding, Severity, Verdict
 
 RUN = "shop-20261120-1a2b"
 
@@ -92,6 +92,8 @@ class FakeBackend:
     patience: float = 0.0
     blocked: float = 0.0
     missing: tuple[str, ...] = ()
+    merged: bool = False
+    tiers: dict[str, str] = field(default_factory=dict)
     store: MemoryStore = field(default_factory=MemoryStore)
     requests: list[RunRequest] = field(default_factory=list)
     resumed: list[ResumeOverrides] = field(default_factory=list)
@@ -101,7 +103,11 @@ class FakeBackend:
         self.requests.append(request)
         if self.refusal:
             raise self.refusal
-        record = make_record(text=request.goal_text, repository=request.repo or request.new_folder)
+        record = make_record(
+            text=request.goal_text,
+            repository=request.repo or request.new_folder,
+            model=request.model or "m-1",
+        )
         self.store.create(record)
         return record
 
@@ -144,6 +150,7 @@ class FakeBackend:
         if self.error:
             raise self.error
         listener(make_event("phase.started", phase="plan"))
+        await asyncio.sleep(self.patience)
         return "schema_version: 1\ngoal: a shop\nstrategy: solo\ntasks: []\n"
 
     def cancel(self, run: str) -> str:
@@ -158,15 +165,34 @@ class FakeBackend:
         self.done.append(f"apply {run} {yes}")
         return "Merged swarm/x into main."
 
-    def preview(self, run: str) -> str:
-        return " shop/cart.py | 12 ++++++++++++\n"
+    def models(self, record: RunRecord) -> dict[str, str]:
+        return {tier: self.tiers.get(tier, record.model) for tier in ("planner", "coder", "premium", "judge")}
+
+    def preview(self, run: str) -> MergePreview:
+        if self.refusal:
+            raise self.refusal
+        return MergePreview(
+            branch=f"swarm/{run}",
+            onto="main",
+            repository="/home/ada/my shop",
+            summary="" if self.merged else " shop/cart.py | 12 ++++++++++++\n",
+            already=self.merged,
+        )
 
     def diff(self, run: str, task: str = "") -> str:
         return f"diff --git a/{task or 'all'} b/{task or 'all'}\n+one\x1b]0;owned\x07\n"
 
-    def clean(self, run: str | None) -> tuple[str, ...]:
+    def unapplied(self, run: str) -> bool:
+        report = self.store.report(run)
+        return bool(report and report.branch) and not self.merged
+
+    def clean(self, run: str | None, *, resumable: bool = False) -> tuple[str, ...]:
         self.done.append(f"clean {run}")
-        return tuple(f"removed {name}" for name in ([run] if run else self.store.records))
+        resting = [r for r in self.store.runs() if not self.store.locked(r.run)]
+        gone = [run] if run else [r.run for r in resting if resumable or not r.status.resumable]
+        for name in gone:
+            self.store.remove(name)
+        return tuple(f"removed {name}" for name in gone)
 
     def doctor(self) -> tuple[Prerequisite, ...]:
         names = {"engine": True, "key": True, "colour": False}
@@ -205,11 +231,12 @@ def make_record(
     status: RunStatus = RunStatus.RUNNING,
     repository: str = "/home/ada/shop",
     limits: Limits | None = None,
+    model: str = "m-1",
 ) -> RunRecord:
     goal = Goal(
         run=run, text=text, repository=repository, base="b" * 40, limits=limits or Limits(), image="image:1"
     )
-    return RunRecord(run=run, goal=goal, status=status, started="2026-11-20T10:00:00+00:00", model="m-1")
+    return RunRecord(run=run, goal=goal, status=status, started="2026-11-20T10:00:00+00:00", model=model)
 
 
 def make_event(
@@ -227,8 +254,11 @@ def make_events(run: str = RUN) -> tuple[Event, ...]:
     made = (
         make_event("run.started", text="a shop"),
         make_event("phase.started", phase="plan"),
-        make_event("model.called", role="planner", turn=1, **spent),
-        make_event("plan.ready", strategy="swarm", tokens=250_000, tasks=tasks),
+        make_event("plan.estimated", text="planning takes about 6,000 tokens", tokens=6000),
+        make_event("model.called", task="plan", role="planner", turn=1, **spent),
+        make_event(
+            "plan.ready", strategy="swarm", tokens=250_000, rationale="two tasks beat one", tasks=tasks
+        ),
         make_event("phase.finished", phase="plan", seconds=3.0),
         make_event("task.started", task="store", role="coder"),
         make_event("task.turn", task="store", turn=1, role="coder", **spent),
@@ -250,7 +280,10 @@ def make_report(run: str = RUN, status: RunStatus = RunStatus.ACCEPTED) -> RunRe
         code_organisation=mark,
         tests=mark,
         security=mark,
-        findings=(Finding(file="shop/store.py", line=3, problem="no limit", action="add one"),),
+        findings=(
+            Finding(file="shop/store.py", line=3, problem="no limit", action="add one"),
+            Finding(severity=Severity.BLOCKER, problem="no sign-in", action="ask for one"),
+        ),
     )
     evidence = Evidence(commit="c" * 40, base="b" * 40, changed=("shop/store.py",), checks=(check,))
     task = TaskReport(
@@ -274,5 +307,5 @@ def make_report(run: str = RUN, status: RunStatus = RunStatus.ACCEPTED) -> RunRe
         phases={"plan": 3.0, "build": 42.0},
         totals=usage,
         cached_share=0.6667,
-        next_step=f"swarm resume {run}" if status.resumable else "",
+        next_step=f"swarm resume {run}" if status.resumable else f"swarm show {run}",
     )
