@@ -140,7 +140,7 @@ async def test_a_reached_money_budget_is_a_sentence_with_the_command_to_go_on(
         await budget(Spender(), 10**9, limit_usd=5.0, price=Price(input=1.0, output=10.0), usd=4.99).complete(
             make_request()
         )
-    assert "4.99 USD spent, 0.00 reserved by calls under way, limit 5.00" in str(raised.value)
+    assert "4.9900 USD spent, 0.0000 reserved by calls under way, limit 5;" in str(raised.value)
     assert "swarm resume r1 --budget-usd 10" in str(raised.value)
 
 

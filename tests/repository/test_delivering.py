@@ -168,6 +168,50 @@ def test_applying_again_says_that_it_is_done(user: UserRepository, hub: BareHub)
     assert second.commit == first.commit
 
 
+def test_a_look_before_a_merge_says_into_what_and_changes_nothing(
+    where: Path, user: UserRepository, hub: BareHub
+) -> None:
+    delivered(hub, user, {"app.py": "2\n"})
+    before = git(where, "rev-parse", "HEAD")
+
+    found = user.preview(BRANCH)
+
+    assert (found.branch, found.onto, found.repository, found.already) == (BRANCH, "main", str(where), False)
+    assert "app.py" in found.summary
+    assert git(where, "rev-parse", "HEAD") == before
+
+
+def test_a_look_before_a_merge_refuses_what_the_merge_would_refuse(
+    where: Path, user: UserRepository, hub: BareHub
+) -> None:
+    delivered(hub, user, {"app.py": "2\n"})
+    (where / "docs" / "readme.md").write_text("draft\n")
+    with pytest.raises(UsageFault, match=r"docs/readme\.md"):
+        user.preview(BRANCH)
+
+
+def test_a_look_after_the_merge_says_that_it_is_done(user: UserRepository, hub: BareHub) -> None:
+    delivered(hub, user, {"app.py": "2\n"})
+    user.apply(BRANCH)
+    assert user.preview(BRANCH).already
+
+
+def test_a_branch_is_unmerged_until_another_one_holds_it(
+    where: Path, user: UserRepository, hub: BareHub
+) -> None:
+    delivered(hub, user, {"app.py": "2\n"})
+    first = user.unmerged(BRANCH)
+    git(where, "checkout", "-q", "-b", "side")
+    user.apply(BRANCH)
+    git(where, "checkout", "-q", "main")
+
+    assert (first, user.unmerged(BRANCH)) == (True, False)
+
+
+def test_a_branch_that_is_gone_is_not_unmerged(user: UserRepository) -> None:
+    assert not user.unmerged(BRANCH)
+
+
 def test_a_conflict_leaves_everything_as_it_was(where: Path, user: UserRepository, hub: BareHub) -> None:
     delivered(hub, user, {"app.py": "2\n", "new": "x"})
     (where / "app.py").write_text("mine\n")
@@ -194,7 +238,9 @@ def test_a_file_that_git_does_not_know_is_not_overwritten(
 ) -> None:
     delivered(hub, user, {"new": "theirs"})
     (where / "new").write_text("mine")
-    with pytest.raises(UsageFault, match="untracked working tree files"):
+    with pytest.raises(
+        UsageFault, match=r"untracked working tree files .*: new .*Move or remove these files"
+    ):
         user.apply(BRANCH)
     assert (where / "new").read_text() == "mine"
 
@@ -233,3 +279,111 @@ def test_a_branch_that_is_gone_is_named(user: UserRepository) -> None:
         user.apply(BRANCH)
     with pytest.raises(UsageFault, match=f"no branch {BRANCH}"):
         user.summary(BRANCH)
+
+
+# --- what git would run ---
+
+SCRIPT = "#!/bin/sh\ntouch ran\n"
+
+
+def test_a_branch_that_brings_a_hook_is_not_merged(where: Path, user: UserRepository, hub: BareHub) -> None:
+    git(where, "config", "core.hooksPath", ".githooks")
+    delivered(hub, user, {".githooks/post-merge": SCRIPT, "app.py": "2\n"})
+    before = git(where, "rev-parse", "HEAD")
+    with pytest.raises(
+        UsageFault, match=r"runs on this machine: \.githooks/post-merge .*git -c core\.hooksPath"
+    ):
+        user.apply(BRANCH)
+    assert git(where, "rev-parse", "HEAD") == before
+    assert not (where / ".githooks").exists()
+
+
+@pytest.mark.parametrize(
+    ("hooks", "path"),
+    [
+        (".husky/_", ".husky/post-merge"),
+        (".GitHooks", ".githooks/post-merge"),
+        ("tools/../.githooks/", ".githooks/post-merge"),
+        ("{where}/tools/hooks", "tools/hooks/post-merge"),
+        ("tools/hooks", "tools"),
+        ("linked", "docs/post-merge"),
+    ],
+)
+def test_a_hook_is_found_however_its_folder_is_named(
+    where: Path, user: UserRepository, hub: BareHub, hooks: str, path: str
+) -> None:
+    (where / "linked").symlink_to("docs")
+    git(where, "config", "core.hooksPath", hooks.format(where=where))
+    delivered(hub, user, {path: SCRIPT})
+    with pytest.raises(UsageFault, match=f"runs on this machine: {path}"):
+        user.apply(BRANCH)
+
+
+def test_a_hook_that_is_a_link_into_the_work_tree_is_not_changed(
+    where: Path, user: UserRepository, hub: BareHub
+) -> None:
+    (where / ".git" / "hooks" / "post-merge").symlink_to("../../tools/after.sh")
+    delivered(hub, user, {"tools/after.sh": SCRIPT})
+    with pytest.raises(UsageFault, match=r"runs on this machine: tools/after\.sh"):
+        user.apply(BRANCH)
+
+
+def test_a_change_that_a_merge_would_carry_into_a_hook_is_not_merged(
+    where: Path, user: UserRepository, hub: BareHub
+) -> None:
+    text = "".join(f"# {number}\n" for number in range(20))
+    (where / "after.sh").write_text(text)
+    git(where, "add", "after.sh")
+    git(where, "commit", "-q", "-m", "script")
+    hub.mirror(user.path, user.resolve(""))
+    delivered(hub, user, {"after.sh": f"{text}touch ran\n"})
+    (where / ".githooks").mkdir()
+    git(where, "mv", "after.sh", ".githooks/post-merge")
+    git(where, "commit", "-q", "-m", "moved")
+    git(where, "config", "core.hooksPath", ".githooks")
+    for ask in (user.preview, user.apply):
+        with pytest.raises(UsageFault, match=r"runs on this machine: \.githooks/post-merge"):
+            ask(BRANCH)
+
+
+def test_settings_that_the_work_tree_holds_are_not_changed(
+    where: Path, user: UserRepository, hub: BareHub
+) -> None:
+    (where / ".gitconfig").write_text("[alias]\n\tst = status\n")
+    git(where, "add", ".gitconfig")
+    git(where, "commit", "-q", "-m", "settings")
+    git(where, "config", "include.path", "../.gitconfig")
+    hub.mirror(user.path, user.resolve(""))
+    delivered(hub, user, {".gitconfig": "[core]\n\tfsmonitor = ./run\n"})
+    with pytest.raises(UsageFault, match=r"runs on this machine: \.gitconfig"):
+        user.apply(BRANCH)
+
+
+def test_hooks_in_the_work_tree_run_where_the_branch_leaves_them_alone(
+    where: Path, user: UserRepository, hub: BareHub
+) -> None:
+    hook = where / ".githooks" / "post-merge"
+    hook.parent.mkdir()
+    hook.write_text(SCRIPT)
+    hook.chmod(0o755)
+    git(where, "add", ".githooks")
+    git(where, "commit", "-q", "-m", "hooks")
+    git(where, "config", "core.hooksPath", ".githooks")
+    hub.mirror(user.path, user.resolve(""))
+    delivered(hub, user, {"app.py": "2\n"})
+    assert user.apply(BRANCH).conflicts == ()
+    assert (where / "ran").exists()
+
+
+@pytest.mark.parametrize("name", ["x", "x=y", "a.b"])
+@pytest.mark.parametrize("kind", ["clean", "process"])
+def test_listing_uncommitted_work_runs_no_filter(
+    where: Path, user: UserRepository, name: str, kind: str
+) -> None:
+    ran = where.parent / "ran"
+    (where / ".git" / "info" / "attributes").write_text(f"*.py filter={name}\n")
+    with (where / ".git" / "config").open("a") as settings:
+        settings.write(f'[filter "{name}"]\n\t{kind} = touch {ran}; cat\n\trequired = true\n')
+    (where / "app.py").write_text("3\n")
+    assert user.uncommitted() == ("app.py",)
+    assert not ran.exists()

@@ -22,6 +22,7 @@ from swarm.adapters.model.faults import (
     passes,
     too_long,
 )
+from swarm.adapters.model.texts import storable
 from swarm.config.prices import Price
 from swarm.domain.conversation import ModelReply, ModelRequest
 
@@ -95,10 +96,12 @@ class OpenAIModel:
             data = await self._endpoint().models()
             listed = data.get("data")
             if not isinstance(listed, list):
-                raise Garbage(str(data))
+                raise Garbage("JSON that lists no models")
         except EndpointError as error:
             raise fault(error, url=self._url, model="", tries=1) from error
-        return tuple(str(entry["id"]) for entry in listed if isinstance(entry, dict) and "id" in entry)
+        return tuple(
+            storable(e["id"]) for e in listed if isinstance(e, dict) and isinstance(e.get("id"), str)
+        )
 
     async def close(self) -> None:
         """Closes the connections of this event loop."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Awaitable
+import zlib
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,8 +18,16 @@ import openai
 from swarm.adapters.model.faults import Garbage, Refused, Unreachable
 
 CONNECT_SECONDS = 15.0
+LONGEST_BODY = 8_000_000
+"""Bytes, decompressed. Parsed, hostile JSON takes some 25 times as much memory; an honest reply is far below 1 MB."""
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+# What described the body as it came; it is handed on decompressed. The charset is left out on purpose: JSON is UTF-8,
+# and Python knows charsets that decompress.
+_OF_THE_BODY = ("content-encoding", "content-length", "content-type", "transfer-encoding")
+_SLICE = 65_536
 
 
 class Endpoint:
@@ -33,8 +42,11 @@ class Endpoint:
             timeout=openai.Timeout(timeout, connect=min(CONNECT_SECONDS, timeout)),
             max_retries=0,
             # What listens on this machine is not reached through a proxy.
-            http_client=openai.DefaultAsyncHttpxClient(
-                trust_env=urlsplit(base_url).hostname not in _LOOPBACK
+            http_client=_BoundedClient(
+                trust_env=urlsplit(base_url).hostname not in _LOOPBACK,
+                # The key and the conversation stay with the address that the user named.
+                follow_redirects=False,
+                headers={"Accept-Encoding": "gzip"},
             ),
         )
 
@@ -55,9 +67,14 @@ class Endpoint:
 
     async def _asked(self, call: Awaitable[str]) -> dict[str, Any]:
         try:
+            return _object(await self._answered(call))
+        except RecursionError as error:
+            raise Garbage("JSON that is nested too deeply") from error
+
+    async def _answered(self, call: Awaitable[str]) -> str:
+        try:
             async with asyncio.timeout(self._timeout):
-                text = await call
-            return _object(text)
+                return await call
         except (TimeoutError, openai.APITimeoutError) as error:
             raise Unreachable(f"no answer within {self._timeout:g} s", slow=True) from error
         except openai.APIConnectionError as error:
@@ -66,6 +83,42 @@ class Endpoint:
             raise _refused(error) from error
         except openai.OpenAIError as error:
             raise Garbage(str(error)) from error
+
+
+class _BoundedClient(openai.DefaultAsyncHttpxClient):
+    """Reads a body itself, up to LONGEST_BODY: the vendor's client reads to the end, whatever the size.
+
+    Here and not in `Endpoint`, since the bodies of errors are read within the vendor's package too.
+    """
+
+    async def send(self, request: Any, *, stream: bool = False, **options: Any) -> Any:  # noqa: ARG002 - the base has it
+        """The response with its body read; neither of the two calls that are made streams."""
+        answer = await super().send(request, stream=True, **options)
+        try:
+            body = await _body(answer.aiter_raw(_SLICE), answer.headers.get("content-encoding", ""))
+        finally:
+            await answer.aclose()
+        headers = [(name, value) for name, value in answer.headers.multi_items() if name not in _OF_THE_BODY]
+        return type(answer)(answer.status_code, headers=headers, content=body, request=answer.request)
+
+
+async def _body(parts: AsyncIterator[bytes], encoding: str) -> bytes:
+    """The decompressed body; Garbage for more than LONGEST_BODY before or after, or for an encoding not asked for."""
+    if encoding.strip().lower() not in {"", "identity", "gzip", "x-gzip"}:
+        raise Garbage(f"a body with the content encoding {encoding!r}, which was not asked for")
+    zipped = "gzip" in encoding.lower()
+    # Never more than asked for at a time: a few hundred KB can hold gigabytes.
+    unzip = zlib.decompressobj(wbits=31)
+    body, came = bytearray(), 0
+    async for part in parts:
+        came += len(part)
+        try:
+            body += unzip.decompress(part, LONGEST_BODY + 1 - len(body)) if zipped else part
+        except zlib.error as error:
+            raise Garbage("a body that is broken gzip") from error
+        if max(came, len(body)) > LONGEST_BODY:
+            raise Garbage(f"a body of more than {LONGEST_BODY:,} bytes")
+    return bytes(body)
 
 
 def _object(text: str) -> dict[str, Any]:

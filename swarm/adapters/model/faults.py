@@ -9,8 +9,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
+from swarm.adapters.model.texts import shorten
 from swarm.domain.errors import ContextOverflow, InternalFault, ModelFault
 
 _PASSING = {408, 409, 425, 429}
@@ -21,7 +22,6 @@ _TOO_LONG = re.compile(
     r"|reduce the length of the messages",
     re.IGNORECASE,
 )
-_SHOWN = 300
 
 
 class EndpointError(Exception):
@@ -95,12 +95,6 @@ def describe(error: EndpointError) -> str:
     raise InternalFault(f"An endpoint error of an unknown kind: {type(error).__name__}")
 
 
-def shorten(text: str) -> str:
-    """One line of at most a few hundred characters."""
-    line = " ".join(text.split())
-    return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…"
-
-
 def shown(url: str) -> str:
     """A URL for messages: without a password that it may hold."""
     parts = urlsplit(url)
@@ -136,8 +130,26 @@ def _refusal(error: Refused, where: str, model: str, times: str) -> ModelFault:
             where=where,
             remedy="Use a model with a larger context, or a plan with smaller tasks.",
         )
+    if 300 <= error.status < 400:
+        return _redirect(error, where)
     what, remedy = _sentences(error, model, times, said)
     return ModelFault(what, status=error.status, where=where, remedy=remedy)
+
+
+def _redirect(error: Refused, where: str) -> ModelFault:
+    target = error.headers.get("location", "")
+    try:
+        there = shown(urljoin(f"{where.rstrip('/')}/", target)) if target else "another address"
+    except ValueError:
+        there = f"what is no address ({target.rpartition('@')[2]})"
+    return ModelFault(
+        f"The model endpoint sends calls on to {shorten(there)}; "
+        "the key and the conversation do not go there unasked",
+        status=error.status,
+        where=where,
+        remedy="If you trust that address, set OPENAI_BASE_URL (or base_url in swarm.toml) to it, without the last "
+        "part of the path (/chat/completions or /models).",
+    )
 
 
 def _sentences(error: Refused, model: str, times: str, said: str) -> tuple[str, str]:

@@ -13,10 +13,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from swarm.adapters.model.faults import Garbage
+from swarm.adapters.model.texts import storable, storable_json
 from swarm.config.prices import Price
 from swarm.domain.conversation import Message, ModelReply, ModelRequest, ToolCall, Usage, digest
 
 CHARS_PER_TOKEN = 3
+MOST_CALLS = 64
+LONGEST_ARGUMENTS = 2_000_000
+"""Characters of one call's arguments."""
+
+# Counts above ten times what the call can explain are not believed. The floor leaves room for the instructions that a
+# gateway adds unseen, and for reasoning where an endpoint ignores the limit of the output.
+_BELIEVED = 10
+_BELIEVED_FLOOR = 20_000
 
 _NAME = re.compile(r"[^A-Za-z0-9_-]+")
 
@@ -86,7 +95,15 @@ def _say_schema(messages: list[dict[str, Any]], schema: dict[str, Any]) -> None:
 
 
 def reply(data: dict[str, Any], request: ModelRequest, price: Price | None, seconds: float) -> ModelReply:
-    """The answer in a response body; Garbage where it holds none."""
+    """The answer in a response body; Garbage where it holds none, or one beyond the limits of calls and arguments."""
+    try:
+        return _reply(data, request, price, seconds)
+    except RecursionError as error:
+        # What could just be parsed may be too deep to be written again.
+        raise Garbage("JSON that is nested too deeply") from error
+
+
+def _reply(data: dict[str, Any], request: ModelRequest, price: Price | None, seconds: float) -> ModelReply:
     choices = data.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     message = choice.get("message") if isinstance(choice, dict) else None
@@ -96,10 +113,11 @@ def reply(data: dict[str, Any], request: ModelRequest, price: Price | None, seco
     content = _text(message.get("content")) or _text(refusal)
     calls = _calls(message, request)
     finish = "refusal" if refusal else choice.get("finish_reason")
+    fallback = "tool_calls" if calls else "stop"
     return ModelReply(
         content=content,
         tool_calls=calls,
-        finish_reason=finish if isinstance(finish, str) and finish else ("tool_calls" if calls else "stop"),
+        finish_reason=storable(finish) if isinstance(finish, str) and finish else fallback,
         usage=_usage(
             data.get("usage"), request, len(content) + sum(len(c.arguments) for c in calls), price, seconds
         ),
@@ -108,10 +126,10 @@ def reply(data: dict[str, Any], request: ModelRequest, price: Price | None, seco
 
 def _text(content: object) -> str:
     if isinstance(content, str):
-        return content
+        return storable(content)
     if isinstance(content, list):
         parts = (part.get("text") if isinstance(part, dict) else part for part in content)
-        return "".join(part for part in parts if isinstance(part, str))
+        return storable("".join(part for part in parts if isinstance(part, str)))
     return "" if content is None else json.dumps(content)
 
 
@@ -120,6 +138,9 @@ def _calls(message: dict[str, Any], request: ModelRequest) -> tuple[ToolCall, ..
     entries = [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
     if not entries and isinstance(message.get("function_call"), dict):
         entries = [{"function": message["function_call"]}]
+    if len(entries) > MOST_CALLS:
+        # Not the first few of them: the model would believe that all were made.
+        raise Garbage(f"{len(entries)} tool calls in one reply; {MOST_CALLS} are allowed")
     seen: set[str] = set()
     return tuple(_tool_call(entry, number, request, seen) for number, entry in enumerate(entries))
 
@@ -128,9 +149,10 @@ def _tool_call(entry: dict[str, Any], number: int, request: ModelRequest, seen: 
     function = entry.get("function")
     function = function if isinstance(function, dict) else {}
     given = entry.get("id")
+    given = storable(given) if isinstance(given, str) else ""
     # Made from the place, so that a repeated call gives the same id.
     made = f"call_{digest([request.role, request.task, request.turn, number])}"
-    call_id = given if isinstance(given, str) and given and given not in seen else made
+    call_id = given if given and given not in seen else made
     seen.add(call_id)
     arguments = function.get("arguments")
     name = _NAME.sub("_", str(function.get("name") or "")).strip("_") or "unnamed"
@@ -140,12 +162,19 @@ def _tool_call(entry: dict[str, Any], number: int, request: ModelRequest, seen: 
 def _arguments(value: object) -> str:
     if value is None or value == "":
         return "{}"
-    return value if isinstance(value, str) else json.dumps(value)
+    text = value if isinstance(value, str) else json.dumps(value)
+    if len(text) > LONGEST_ARGUMENTS:
+        raise Garbage(
+            f"a tool call with {len(text):,} characters of arguments; {LONGEST_ARGUMENTS:,} are allowed"
+        )
+    return storable_json(text)
 
 
 def _usage(data: object, request: ModelRequest, chars: int, price: Price | None, seconds: float) -> Usage:
     given = data if isinstance(data, dict) else {}
-    prompt, output = _count(given.get("prompt_tokens")), _count(given.get("completion_tokens"))
+    said = _count(given.get("prompt_tokens")), _count(given.get("completion_tokens"))
+    prompt = min(said[0], _believed(request.estimated_tokens))
+    output = min(said[1], _believed(request.max_output_tokens))
     details = given.get("prompt_tokens_details")
     detail: Callable[[str], int] = lambda name: _count(details.get(name)) if isinstance(details, dict) else 0  # noqa: E731
     usage = Usage(
@@ -154,10 +183,14 @@ def _usage(data: object, request: ModelRequest, chars: int, price: Price | None,
         cached_tokens=min(detail("cached_tokens"), prompt),
         output_tokens=output or (0 if prompt else -(-chars // CHARS_PER_TOKEN)),
         seconds=seconds,
-        estimated=not prompt,
+        estimated=not prompt or said != (prompt, output),
     )
     usd = price.usd(usage, written=detail("cache_write_tokens")) if price else 0.0
     return usage.model_copy(update={"usd": usd})
+
+
+def _believed(expected: int) -> int:
+    return max(_BELIEVED * expected, _BELIEVED_FLOOR)
 
 
 def _count(value: object) -> int:

@@ -35,6 +35,11 @@ class Answer:
         return self.out.strip()
 
     @property
+    def listed(self) -> tuple[str, ...]:
+        """The file names that git indents with a tab under its complaint."""
+        return tuple(line.strip() for line in self.err.splitlines() if line.startswith("\t"))
+
+    @property
     def complaint(self) -> str:
         """The line that says what went wrong."""
         lines = [line.strip() for line in f"{self.err}\n{self.out}".splitlines() if line.strip()]

@@ -14,9 +14,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from swarm.adapters.repository.command import ANY, Answer, as_user, quietly, some, split
+from swarm.adapters.repository.programs import run_by_git, without_filters
 from swarm.adapters.repository.remarks import remarks
 from swarm.domain.errors import HubFault, UsageFault
-from swarm.domain.merging import Applied
+from swarm.domain.merging import Applied, MergePreview
 
 _NOTHING = "0" * 40
 _EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
@@ -122,8 +123,14 @@ class UserRepository:
         return split(self._git("ls-tree", "-r", "-z", "--full-tree", "--name-only", commit).out)
 
     def uncommitted(self) -> tuple[str, ...]:
-        """Paths with uncommitted work, which a run does not include; folders end in `/`."""
-        return self._status("--untracked-files=normal")
+        """Paths with uncommitted work, which a run does not include; folders end in `/`.
+
+        No program that the repository's settings name runs for this, filters included: a file with a filter (Git LFS)
+        that was touched and not changed is listed as well, and work inside a submodule is not.
+        """
+        options, env = without_filters(self._path)
+        # A submodule has settings of its own, and git would follow them there.
+        return self._status("--untracked-files=normal", "--ignore-submodules=dirty", options=options, env=env)
 
     def current_branch(self) -> str:
         """The checked-out branch; empty when HEAD is detached."""
@@ -159,12 +166,14 @@ class UserRepository:
     def apply(self, branch: str) -> Applied:
         """Merges a branch into the checked-out one, with a merge commit and the user's hooks; a conflict undoes it all.
 
-        UsageFault when the work tree has changes, something else is under way, or git refuses.
+        UsageFault when the work tree has changes, something else is under way, the branch changes what git itself
+        would run, or git refuses.
         """
         onto = self._ready_for_merge(branch)
         before = self.resolve("")
         if self._is_ancestor(f"refs/heads/{branch}", before):
             return Applied(branch=branch, onto=onto, commit=before, already=True)
+        self._check_runs_nothing(branch)
         message = f"Merge branch '{branch}'"
         merged = as_user(self._path, "merge", *_MERGE, "-m", message, f"refs/heads/{branch}", ok=ANY)
         if merged.code == 0:
@@ -172,8 +181,32 @@ class UserRepository:
         conflicts = split(self._git("diff", "--name-only", "--diff-filter=U", "-z").out)
         self._undo_merge(before)
         if not conflicts:
-            raise UsageFault(f"git did not merge {branch}: {merged.complaint}", where=str(self._path))
+            raise self._refused(branch, merged)
         return Applied(branch=branch, onto=onto, commit=before, conflicts=conflicts)
+
+    def preview(self, branch: str) -> MergePreview:
+        """What `apply` would do. UsageFault where it would refuse before it merges."""
+        onto = self._ready_for_merge(branch)
+        already = self._is_ancestor(f"refs/heads/{branch}", "HEAD")
+        if not already:
+            self._check_runs_nothing(branch)
+        summary = "" if already else self.summary(branch)
+        return MergePreview(
+            branch=branch, onto=onto, repository=str(self._path), summary=summary, already=already
+        )
+
+    def unmerged(self, branch: str) -> bool:
+        """Whether there is such a branch and no other one, here or on a remote, holds its commits."""
+        if not self.branch_exists(branch):
+            return False
+        holders = self._git(
+            "for-each-ref",
+            "--format=%(refname)",
+            f"--contains=refs/heads/{branch}",
+            "refs/heads",
+            "refs/remotes",
+        ).out.split()
+        return all(name.endswith(f"/{branch}") for name in holders)
 
     def summary(self, branch: str) -> str:
         """What `apply` would bring, as git's diff summary."""
@@ -194,8 +227,10 @@ class UserRepository:
         found = self._git("rev-parse", *wanted, ok=(0, 1, 128))
         return found.line.split("\n")[-1] if found.code == 0 else ""
 
-    def _status(self, untracked: str) -> tuple[str, ...]:
-        found = self._git("status", "--porcelain=v1", "-z", "--no-renames", untracked)
+    def _status(
+        self, *wanted: str, options: Sequence[str] = (), env: Mapping[str, str] | None = None
+    ) -> tuple[str, ...]:
+        found = self._git(*options, "status", "--porcelain=v1", "-z", "--no-renames", *wanted, env=env)
         return tuple(line[3:] for line in split(found.out))
 
     def _is_ancestor(self, old: str, new: str) -> bool:
@@ -246,6 +281,24 @@ class UserRepository:
             )
         return onto
 
+    def _check_runs_nothing(self, branch: str) -> None:
+        # Refused, and not merged with the hooks off: the files would lie where git runs them at the user's next
+        # commit or checkout, and by then nobody asks.
+        # The result is looked at and not the branch: a merge follows files to where the user renamed them.
+        merged = self._git("merge-tree", "--write-tree", "-z", "HEAD", f"refs/heads/{branch}", ok=ANY)
+        if merged.code > 1:
+            raise self._refused(branch, merged)
+        tree = merged.out.partition("\0")[0]
+        changed = self._git("diff-tree", "-r", "--name-only", "--no-renames", "-z", "HEAD", tree).out
+        found = run_by_git(self._path, split(changed))
+        if found:
+            raise UsageFault(
+                f"The branch {branch} changes what git runs on this machine: {some(found)}",
+                where=str(self._path),
+                remedy="Read these files; if you trust them, merge by hand: "
+                f"`git -c core.hooksPath=/dev/null merge --no-ff {shlex.quote(branch)}`.",
+            )
+
     def _under_way(self) -> bool:
         return any(
             Path(self._path, self._git("rev-parse", "--git-path", name).line).exists() for name in _UNDER_WAY
@@ -260,6 +313,15 @@ class UserRepository:
                 where=str(self._path),
                 remedy=f"`git status` shows where it stands; before it, the branch was at {before}.",
             )
+
+    def _refused(self, branch: str, merged: Answer) -> UsageFault:
+        named = f" {some(merged.listed)}" if merged.listed else ""
+        in_the_way = "would be overwritten" in merged.complaint
+        return UsageFault(
+            f"git did not merge {branch}: {merged.complaint}{named}",
+            where=str(self._path),
+            remedy="Move or remove these files, then apply again." if in_the_way else "",
+        )
 
     def _no_branch(self, branch: str) -> UsageFault:
         remedy = "`git branch` lists what there is."
