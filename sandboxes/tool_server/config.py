@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from sandboxes.tool_server.history import History
+
 _PRIVATE_PREFIX = "SWARM_"
+
+SYSTEM_PATH = "/usr/bin:/bin"
+"""Where our own programs are looked for: the image's PATH begins with a folder that the agent writes to."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +24,7 @@ class Config:
     tmp: Path
     ttl: float
     socket: str = ""
+    history: History = field(default_factory=History, compare=False)
 
     @property
     def state(self) -> Path:

@@ -18,6 +18,10 @@ class Refused(Exception):
     """A request that cannot be granted; the text says what would be right."""
 
 
+class Unreadable(Refused):
+    """Something is there, and it is no file that can be read."""
+
+
 def locate(config: Config, path: str, *, writing: bool) -> Path:
     """The real path of a path that an agent gave: inside the work tree, or (to read) inside the scratch folder.
 
@@ -57,10 +61,11 @@ def read_bytes(path: Path, limit: int) -> bytes | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise Refused(f"'{path.name}' cannot be opened: {error.strerror}") from error
+        raise Unreadable(f"'{path.name}' cannot be opened: {error.strerror}") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise Unreadable(f"'{path.name}' is not a regular file")
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise Refused(f"'{path.name}' is not a regular file")
         return file.read(limit)
 
 

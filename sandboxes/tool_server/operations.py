@@ -12,7 +12,7 @@ from sandboxes.tool_server import editing, tools
 from sandboxes.tool_server.arguments import parse_arguments
 from sandboxes.tool_server.config import Config
 from sandboxes.tool_server.editing import Outcome
-from sandboxes.tool_server.files import Refused, locate, read_bytes, write_bytes
+from sandboxes.tool_server.files import Refused, Unreadable, locate, read_bytes, write_bytes
 from sandboxes.tool_server.jobs import Reply
 from sandboxes.tool_server.processes import Capture, execute, shell
 from sandboxes.tool_server.repository import GIT_SECONDS, GitFailed, Repository
@@ -32,19 +32,30 @@ TOOLS: dict[str, Callable[..., Outcome]] = {
     "search": tools.search,
     "run": tools.run,
 }
+_REMEMBERED = frozenset({"prepare", "commit", "restore"})
 _QUICK_TOOLS = frozenset({"read_file", "write_file", "edit_file"})
 
 
 def perform(config: Config, request: Request) -> Reply:
     """Does one operation. A fault of any kind becomes a reply: the server lives on."""
     try:
-        return _fine(_OPERATIONS[str(request["op"])](config, request))
+        reply = _fine(_OPERATIONS[str(request["op"])](config, request))
     except Refused as refused:
         return {"ok": False, "kind": "usage", "error": str(refused)}
     except GitFailed as failed:
         return {"ok": False, "kind": "fault", "error": str(failed)}
     except Exception as error:  # noqa: BLE001 - the boundary of the server: it answers and never dies of a request
         return {"ok": False, "kind": "fault", "error": f"{type(error).__name__}: {error}"}
+    if request["op"] in _REMEMBERED:
+        reply["history"] = [config.history.parents, config.history.reference]
+    return reply
+
+
+def remember(config: Config, reply: Reply) -> None:
+    """In the server: takes over what a worker says of the history, and out of the reply."""
+    if "history" in reply:
+        parents, reference = reply.pop("history")
+        config.history.parents, config.history.reference = tuple(parents), str(reference)
 
 
 def is_quick(request: Request) -> bool:
@@ -95,7 +106,10 @@ def _read(config: Config, request: Request) -> Mapping[str, Any]:
     path = str(request["path"])
     # An absolute path comes from the host's own code and means what it says.
     real = config.work / path if path.startswith("/") else locate(config, path, writing=False)
-    data = read_bytes(real, int(request.get("limit", 1_000_000)))
+    try:
+        data = read_bytes(real, int(request.get("limit", 1_000_000)))
+    except Unreadable:  # a pipe in place of a report is no report
+        data = None
     return {"data": None if data is None else base64.b64encode(data).decode()}
 
 

@@ -179,8 +179,17 @@ class Ended:
 
 
 def shell(command: str, environment: Mapping[str, str]) -> list[str]:
-    """A login shell that keeps our PATH in front (/etc/profile resets it), then a plain shell for the command."""
-    return ["bash", "-lc", 'PATH="$0:$PATH"; exec bash -c "$1"', environment.get("PATH", ""), command]
+    """A login shell that keeps our PATH in front (/etc/profile resets it), then a plain shell for the command.
+
+    By its full path, because the PATH of a command may lead to a `bash` of the agent's.
+    """
+    return [
+        "/bin/bash",
+        "-lc",
+        'PATH="$0:$PATH"; exec /bin/bash -c "$1"',
+        environment.get("PATH", ""),
+        command,
+    ]
 
 
 def execute(

@@ -1,21 +1,25 @@
 """The work tree as git sees it: prepare it from the hub, export it as a bundle, restore it.
 
 All of this uses a repository of the tool server's own, whose objects are borrowed from the hub and whose index knows
-the work tree. The agent's `.git` is never read and, after `prepare`, never written: whatever the agent does to it
-(commit, stash, delete it), an export takes what lies in the work tree.
+the work tree. It holds nothing that cannot be made anew, for an agent, whose user id is ours, may delete it. The
+agent's `.git` is never read and, after `prepare`, never written: whatever the agent does to it (commit, stash, delete
+it), an export takes what lies in the work tree.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import shutil
+import stat
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from sandboxes.tool_server.config import Config
+from sandboxes.tool_server.config import SYSTEM_PATH, Config
 
 GIT_SECONDS = 280
 _KEPT_BUNDLES = 2
@@ -30,10 +34,15 @@ _IDENTITY = {
     for what, value in (("NAME", "swarm"), ("EMAIL", "swarm@localhost"))
 }
 Stamp = tuple[int, int, int, int]
+T = TypeVar("T")
 
 
 class GitFailed(Exception):
     """A git command failed; the text is what it said."""
+
+
+class NoCommit(GitFailed):
+    """The hub does not have a commit, or nobody has named one yet."""
 
 
 @dataclass(frozen=True)
@@ -53,23 +62,21 @@ class Repository:
 
     def __init__(self, config: Config) -> None:
         self._config = config
+        self._history = config.history
         self._folder = config.state / "git"
-        self._parents = config.state / "parents"
-        self._reference = config.state / "reference"
 
     def prepare(self, commit: str, branch: str) -> str:
         """Fills an empty work tree from a commit of the hub, with a repository for the agent (branch, or detached)."""
+        if self._history.parents:
+            return self._history.parents[0]
         with self._alone():
-            if self._parents.exists():
-                return self._parents.read_text().split()[0]
             self._config.work.mkdir(parents=True, exist_ok=True)
             self._run("init", "--quiet", "--bare", str(self._folder))
             self._borrow(self._folder)
             self._require(commit)
             self._git("read-tree", "--reset", "-u", commit)
             self._make_agent_repository(commit, branch)
-            self._reference.write_text(commit)
-            self._write(self._parents, f"{commit}\n")
+        self._history.parents, self._history.reference = (commit,), commit
         return commit
 
     def export(self, message: str) -> Exported:
@@ -77,23 +84,27 @@ class Repository:
 
         One that the hub refused is no parent: it would be refused again with every export after it.
         """
+        return self._mending(lambda: self._export(message))
+
+    def _export(self, message: str) -> Exported:
         with self._alone():
-            parents = self._parents.read_text().split()
-            known = next((c for c in reversed(parents) if self._hub_has(c)), parents[0])
+            parents, reference = self._history.parents, self._history.reference
+            known = self._known()
             skipped = self._index_everything()
             tree = self._git("write-tree")
-            reference = self._reference.read_text()
             if tree == self._tree_of(reference):
                 # An export whose bundle never reached the hub is handed out again.
                 lost = reference == parents[-1] and known != reference
                 return Exported(reference if lost else "", known, skipped)
             commit = self._git("commit-tree", tree, "-p", known, "-m", message)
-            self._write(self._parents, "".join(f"{c}\n" for c in (*parents, commit)))
-            self._write(self._reference, commit)
+        self._history.parents, self._history.reference = (*parents, commit), commit
         return Exported(commit, known, skipped)
 
     def bundle(self, commit: str, known: str, offset: int) -> tuple[bytes, int]:
         """A piece of the bundle of `known..commit` (one ref, `refs/swarm/out`) and the size of the whole."""
+        return self._mending(lambda: self._piece(commit, known, offset))
+
+    def _piece(self, commit: str, known: str, offset: int) -> tuple[bytes, int]:
         with self._alone():
             path = self._config.state / f"{commit}-{known}.bundle"
             if not path.exists():
@@ -108,16 +119,20 @@ class Repository:
 
     def restore(self, commit: str) -> None:
         """Makes the work tree equal to a commit of the hub; ignored files stay. Later exports keep their parent."""
+        self._mending(lambda: self._restore(commit))
+        self._history.reference = commit
+
+    def _restore(self, commit: str) -> None:
         with self._alone():
             self._require(commit)
             self._index_everything()
             self._git("read-tree", "--reset", "-u", commit)
             self._git("clean", "-ffdq")
-            self._write(self._reference, commit)
 
     def files(self, *pathspecs: str) -> list[str]:
         """Tracked and untracked paths that exist and are not ignored, sorted."""
-        listed = self._git("ls-files", "-z", "-c", "-o", "--exclude-standard", "--", *pathspecs)
+        asked = ("ls-files", "-z", "-c", "-o", "--exclude-standard", "--", *pathspecs)
+        listed = self._mending(lambda: self._git(*asked))
         paths = {path for path in listed.split("\0") if path}
         return sorted(path for path in paths if os.path.lexists(self._config.work / path))
 
@@ -165,10 +180,15 @@ class Repository:
         (repository / "objects" / "info" / "alternates").write_text(f"{self._config.hub / 'objects'}\n")
 
     def _require(self, commit: str) -> None:
-        try:
-            self._git("cat-file", "-e", f"{commit}^{{commit}}")
-        except GitFailed as error:
-            raise GitFailed(f"the hub has no commit {commit}") from error
+        if not self._hub_has(commit):
+            raise NoCommit(f"the hub has no commit {commit}")
+
+    def _known(self) -> str:
+        """The newest export that the hub has, else the start."""
+        parents = self._history.parents
+        if not parents:
+            raise NoCommit("the work tree was not prepared")
+        return next((c for c in reversed(parents) if self._hub_has(c)), parents[0])
 
     def _hub_has(self, commit: str) -> bool:
         try:
@@ -185,19 +205,44 @@ class Repository:
         for old in bundles[:-_KEPT_BUNDLES]:
             old.unlink()
 
-    def _write(self, path: Path, text: str) -> None:
-        part = path.with_suffix(".part")
-        part.write_text(text)
-        part.replace(path)
+    def _mending(self, work: Callable[[], T]) -> T:
+        """Does some work. Should it fail, once more with a repository made anew: the agent may have broken ours."""
+        try:
+            return work()
+        except NoCommit:
+            raise
+        except (GitFailed, OSError):
+            if not self._history.parents:
+                raise
+            self._rebuild()
+            return work()
+
+    def _rebuild(self) -> None:
+        """Our repository again, from the hub and the history. Exports that the hub lacks are lost; files are not."""
+        for folder in (self._config.work.parent, self._config.work):
+            folder.mkdir(parents=True, exist_ok=True)
+            _open_up(folder)
+        _remove(self._config.state)
+        with self._alone():
+            self._run("init", "--quiet", "--bare", str(self._folder))
+            self._borrow(self._folder)
+            known = self._known()
+            if not self._hub_has(self._history.reference):
+                self._history.reference = known
+            self._git("read-tree", self._history.reference)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """One git operation at a time; a lock file that a killed one left is nobody's."""
         self._config.state.mkdir(parents=True, exist_ok=True)
-        with (self._config.state / "lock").open("w") as file:
+        # For reading and writing: a pipe that somebody put there is opened without waiting for its other end.
+        file = os.open(self._config.state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
             fcntl.flock(file, fcntl.LOCK_EX)
             (self._folder / "index.lock").unlink(missing_ok=True)
             yield
+        finally:
+            os.close(file)
 
     def _git(self, *arguments: str, given: bytes | None = None) -> str:
         return self._run(*arguments, given=given, bare=False)
@@ -213,7 +258,7 @@ class Repository:
     ) -> subprocess.CompletedProcess[bytes]:
         """Runs git. With `bare` it finds its repository itself, else it works on the work tree by our repository."""
         environment = {
-            "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+            "PATH": SYSTEM_PATH,
             "HOME": "/nonexistent",
             "LANG": "C.UTF-8",
             "GIT_CONFIG_NOSYSTEM": "1",
@@ -233,6 +278,25 @@ class Repository:
             timeout=GIT_SECONDS,
             check=False,
         )
+
+
+def _open_up(folder: Path) -> None:
+    """Gives its owner, who is us, all rights to a folder."""
+    folder.chmod(stat.S_IMODE(folder.stat().st_mode) | stat.S_IRWXU)
+
+
+def _remove(path: Path) -> None:
+    """Deletes whatever is there, folders that were closed to us included."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+        return
+    _open_up(path)
+    for folder, names, _ in os.walk(path):
+        for name in names:
+            inner = Path(folder, name)
+            if not inner.is_symlink():
+                _open_up(inner)
+    shutil.rmtree(path)
 
 
 def _failure(command: str, ended: subprocess.CompletedProcess[bytes]) -> GitFailed:

@@ -217,6 +217,7 @@ class Server:
             # It was killed: by the commands it ran, or for want of memory. What they started is ours to stop.
             processes.kill_descendants(frozenset(self._workers))
             reply = operations.was_killed(request, _KILLED_EXIT, time.monotonic() - worker.started)
+        operations.remember(self._config, reply)
         self._finish(worker.job, reply)
 
     def _mind_children(self) -> None:
@@ -239,7 +240,7 @@ class Server:
 
     def _send(self, channel: Channel, identity: object, reply: Reply) -> None:
         idle = not channel.outgoing
-        channel.outgoing += json.dumps({**reply, "id": identity}).encode() + b"\n"
+        channel.outgoing += json.dumps({**_clean(reply), "id": identity}).encode() + b"\n"
         if idle:
             self._flush(channel)
 
@@ -278,6 +279,17 @@ class Server:
     def _both_ways(self, channel: Channel) -> None:
         self._flush(channel)
         self._receive(channel)
+
+
+def _clean(value: Any) -> Any:
+    """The same with escapes for lone surrogates, which a file name that is not UTF-8 has: no client could take them."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, list):
+        return [_clean(one) for one in value]
+    if isinstance(value, dict):
+        return {_clean(key): _clean(one) for key, one in value.items()}
+    return value
 
 
 def _empty(descriptor: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from sandboxes.tool_server.config import Config
+from sandboxes.tool_server.config import SYSTEM_PATH, Config
 from sandboxes.tool_server.editing import Outcome, outcome
 from sandboxes.tool_server.files import Refused, inside, locate
 from sandboxes.tool_server.processes import Capture, Ended, execute, shell
@@ -82,9 +82,10 @@ def search(
         *("--regexp", pattern, "--", target),
     ]
     capture = Capture(_SEARCH_LIMIT)
+    environment = {**config.environment, "PATH": SYSTEM_PATH}
     try:
         ended = execute(
-            argv, cwd=config.work, environment=config.environment, timeout=_SEARCH_SECONDS, capture=capture
+            argv, cwd=config.work, environment=environment, timeout=_SEARCH_SECONDS, capture=capture
         )
     except FileNotFoundError as error:
         raise Refused("ripgrep (rg) is not installed in this sandbox: use run with 'git grep -n'") from error

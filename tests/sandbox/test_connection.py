@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import time
@@ -13,7 +14,7 @@ import pytest
 
 from swarm.adapters.sandbox.connection import Connection
 from swarm.adapters.sandbox.sockets import AttachStream, SocketStream
-from swarm.domain.errors import SandboxFault, SandboxGone
+from swarm.domain.errors import SandboxBroken, SandboxFault, SandboxGone
 
 
 class Peer:
@@ -87,7 +88,7 @@ def test_a_refusal_becomes_a_fault_with_its_reason(pair: Pair, ask: Callable[...
     peer.send(
         json.dumps({"id": peer.request()["id"], "ok": False, "error": "no such commit"}).encode() + b"\n"
     )
-    with pytest.raises(SandboxFault, match=r"restore failed: no such commit \(box\)"):
+    with pytest.raises(SandboxBroken, match=r"restore failed: no such commit \(box\)"):
         waiting.result()
 
 
@@ -103,6 +104,30 @@ def test_the_end_of_the_stream_fails_waiting_and_later_calls_with_its_cause(
             one.result()
     with pytest.raises(SandboxGone, match="it died"):
         connection.ask("three", 1, {})
+
+
+def test_texts_of_an_answer_are_valid_unicode(pair: Pair, ask: Callable[..., Any]) -> None:
+    waiting = ask("one")
+    pair[1].answer(pair[1].request(), text="x\udcff", data={"\udc80": ["\ud800"]})
+    assert waiting.result() == {"text": "x\\udcff", "data": {"\\udc80": ["\\ud800"]}}
+
+
+def test_nesting_without_end_does_not_end_the_reading(pair: Pair, ask: Callable[..., Any]) -> None:
+    waiting = ask("one")
+    request = pair[1].request()
+    pair[1].send(b"[" * 100_000 + b"\n")
+    pair[1].answer(request, a=1)
+    assert waiting.result() == {"a": 1}
+
+
+def test_a_line_without_end_is_not_held_in_memory(pair: Pair, ask: Callable[..., Any]) -> None:
+    waiting = ask("one", 60.0)
+    pair[1].request()
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # when it hangs up
+        for _ in range(100):
+            pair[1].send(b"x" * 1_000_000)
+    with pytest.raises(SandboxFault, match="a line without end"):
+        waiting.result()
 
 
 def test_silence_ends_in_a_fault_and_not_in_waiting(pair: Pair) -> None:

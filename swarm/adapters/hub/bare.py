@@ -7,14 +7,15 @@ ever checked out of it on the host.
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from swarm.adapters.hub.contents import read_contents
-from swarm.adapters.hub.git import LONG_SECONDS, Bounds, Git, upload_pack, version
+from swarm.adapters.hub.contents import read_contents, read_sizes
+from swarm.adapters.hub.git import FILE_BYTES, LONG_SECONDS, Bounds, Git, upload_pack, version
 from swarm.adapters.hub.lock import WORK, HubLock
 from swarm.adapters.hub.merged import read_conflict
 from swarm.adapters.hub.quarantine import ImportLimits, Quarantine
@@ -23,6 +24,14 @@ from swarm.domain.errors import EnvironmentFault, HubFault
 from swarm.domain.merging import MARKER_SIZE, Conflict, Merged
 
 BASE_REF = "refs/swarm/base"
+_READ_BYTES = 200_000_000
+_DIFF_BYTES = 20_000_000
+_MERGE_BYTES = 64_000_000
+# What agents make can ask for far more than it takes to send: git gets no more than this.
+_MEMORY = 3_000_000_000
+_DIFFING = Bounds(memory=_MEMORY, output=_DIFF_BYTES, cut=True)
+_MERGING = Bounds(memory=_MEMORY, output=_MERGE_BYTES)
+
 _OLDEST_GIT = (2, 38)
 _ID = re.compile(r"[0-9a-f]{40}")
 # The highest place that git reads attributes from. Those of the tree can't make a conflict look clean (merge=union),
@@ -44,6 +53,8 @@ _SETTINGS = """\
 [uploadpack]
 \tallowAnySHA1InWant = true
 """
+
+log = logging.getLogger(__name__)
 
 
 class BareHub:
@@ -129,22 +140,41 @@ class BareHub:
         return tuple(sorted(path for about, _, path in entries if about.split(" ")[1] == "blob"))
 
     def read(self, commit: str, path: str) -> bytes | None:
-        """A file's bytes at a commit or tree; None when there is none."""
+        """A file's bytes at a commit or tree; None when there is none, or one larger than `FILE_BYTES`."""
         return self.read_many(commit, [path]).get(path)
 
     def read_many(self, commit: str, paths: Sequence[str]) -> dict[str, bytes]:
-        """Several files at once (one process); absent ones are left out."""
-        root = f"{_full(commit)}^{{tree}}"
+        """Several files at once; absent ones are left out.
+
+        So are, with a warning in the log, those larger than `FILE_BYTES` and whatever passes 200 MB in all: few bytes
+        of an agent's can unpack to any size under any number of paths.
+        """
+        sizes = self._sizes(commit, paths)
+        left, chosen = _READ_BYTES, {}
+        for path, size in sizes.items():
+            if size <= min(FILE_BYTES, left):
+                left -= size
+                chosen[path] = f"{commit}:{path}"
+        if len(chosen) < len(sizes):
+            large = [path for path in sizes if path not in chosen]
+            log.warning("%d files of %s are too large to read: %s", len(large), commit[:12], large[:5])
+        return read_contents(self._cat("contents", list(chosen.values())), chosen)
+
+    def _sizes(self, commit: str, paths: Sequence[str]) -> dict[str, int]:
+        """The sizes in bytes of those paths that are files."""
+        names = {path: f"{commit}:{path}" for path in paths}
         # The tree is asked for first: without it "missing" would say nothing about the files.
-        names = [f"{commit}:{path}" for path in paths]
-        asked = "".join([f"info {root}\0", *(f"contents {name}\0" for name in names)])
-        out = self._git.run(
-            "cat-file", "--batch-command", "-z", given=asked.encode("utf-8", "surrogateescape")
-        ).out
+        out = self._cat("info", [f"{_full(commit)}^{{tree}}", *names.values()])
         header, _, rest = out.partition(b"\n")
         if header.endswith(b" missing"):
             raise HubFault(f"The hub has no commit {commit}", where=str(self._path))
-        return read_contents(rest, dict(zip(paths, names, strict=True)))
+        return read_sizes(rest, names)
+
+    def _cat(self, what: str, names: Sequence[str]) -> bytes:
+        asked = "".join(f"{what} {name}\0" for name in names).encode("utf-8", "surrogateescape")
+        # Beside the contents, each answer has a line that repeats the name or tells kind and size.
+        bounds = Bounds(memory=_MEMORY, output=_READ_BYTES + len(asked) + 100 * len(names))
+        return self._git.run("cat-file", "--batch-command", "-z", given=asked, bounds=bounds).out
 
     def changed(self, base: str, commit: str) -> tuple[tuple[str, str], ...]:
         """(status letter, path) of each file that differs; a rename is a deletion and an addition."""
@@ -155,18 +185,27 @@ class BareHub:
         return tuple(zip(fields[:-1:2], fields[1::2], strict=True))
 
     def diff(self, base: str, commit: str, *, paths: Sequence[str] = (), stat: bool = False) -> str:
-        """A unified diff, or its summary."""
+        """A unified diff, or its summary; beyond 20 MB it is cut, and its last line says so.
+
+        Files above `FILE_BYTES` count as binary ones, which are not shown.
+        """
         form = ("--stat=120",) if stat else ("-p",)
         only = ("--", *paths) if paths else ()
         safe = ("--no-ext-diff", "--no-textconv", "--no-color", "-M")
-        answer = self._git.run("diff-tree", "-r", *safe, *form, _full(base), _full(commit), *only)
-        return answer.out.decode("utf-8", "replace")
+        command = ("diff-tree", "-r", *safe, *form, _full(base), _full(commit), *only)
+        answer = self._git.run(*command, bounds=_DIFFING)
+        text = answer.out.decode("utf-8", "replace")
+        return (
+            f"{text}\n[the diff is cut here: it is longer than {_DIFF_BYTES:,} bytes]\n"
+            if answer.cut
+            else text
+        )
 
     def merge(self, ours: str, theirs: str, *, message: str) -> Merged | Conflict:
         """Merges in memory; the merge commit has both parents."""
         with self._lock.writing() as held:
             options = ("--write-tree", "-z", _full(ours), _full(theirs))
-            answer = self._git.run("merge-tree", *options, ok=(0, 1), holding=[held])
+            answer = self._git.run("merge-tree", *options, ok=(0, 1), bounds=_MERGING, holding=[held])
             if not answer.out:  # bad input ends with 1 too, and without a tree
                 raise HubFault(f"git merge-tree failed: {answer.err.strip()[:300]}", where=str(self._path))
             if answer.code == 1:

@@ -15,13 +15,15 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from swarm.domain.errors import EnvironmentFault, HubFault
 
 QUICK_SECONDS = 120.0
 LONG_SECONDS = 1_800.0
+FILE_BYTES = 2_000_000
+"""The largest file that is read or compared: larger ones hold data, which nobody here looks at."""
 
 _ENVIRONMENT = {
     "GIT_CONFIG_NOSYSTEM": "1",
@@ -59,7 +61,8 @@ _HUB = (
     "core.filesRefLockTimeout=10000",
     "core.packedRefsTimeout=10000",
     "core.logAllRefUpdates=false",
-    "core.bigFileThreshold=32m",
+    # Above it a file is data: diffs do not show it, and packs are read without holding it in memory.
+    f"core.bigFileThreshold={FILE_BYTES}",
     "merge.conflictStyle=diff3",
     "transfer.fsckObjects=false",  # the import checks with --strict; a user's old history may carry warnings
     "protocol.version=2",
@@ -70,11 +73,12 @@ _HUB = (
 
 @dataclass(frozen=True)
 class Answer:
-    """The end of a git command: exit code, standard output, and standard error as text."""
+    """The end of a git command: exit code, standard output (`cut` at its bound?), and standard error as text."""
 
     code: int
     out: bytes
     err: str
+    cut: bool = False
 
     @property
     def text(self) -> str:
@@ -86,13 +90,15 @@ class Answer:
 class Bounds:
     """What a command may take: seconds of wall clock, bytes that it allocates, bytes of output; None is no bound.
 
-    `fault` is what passing one of them raises: for what a stranger sent, that is the stranger's fault.
+    `fault` is what passing one of them raises: for what a stranger sent, that is the stranger's fault. With `cut` too
+    much output raises nothing: its beginning is the answer.
     """
 
     seconds: float = QUICK_SECONDS
     memory: int | None = None
     output: int | None = None
     fault: type[HubFault] = HubFault
+    cut: bool = False
 
 
 _QUICK = Bounds()
@@ -132,6 +138,8 @@ class Git:
             raise HubFault(
                 f"git {arguments[0]} could not be run: {fault}", where=str(self._folder)
             ) from fault
+        if bounds.cut and answer.code == -signal.SIGXFSZ:
+            return replace(answer, cut=True)
         if _passed(answer, bounds):
             raise bounds.fault(f"git {arguments[0]} would take more memory or space than it is given")
         if answer.code not in ok:

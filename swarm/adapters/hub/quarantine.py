@@ -19,7 +19,7 @@ from swarm.adapters.hub.bundle import Bundle, read_bundle
 from swarm.adapters.hub.contents import read_contents
 from swarm.adapters.hub.git import Answer, Bounds, Git
 from swarm.adapters.hub.lock import WORK
-from swarm.adapters.hub.policy import check_changes, check_path_changes, read_changes
+from swarm.adapters.hub.policy import Change, check_changes, check_path_changes, read_changes
 from swarm.domain.errors import BundleRefused, HubFault
 
 _SECONDS = 300.0
@@ -40,10 +40,15 @@ _OURS = re.compile(
 
 @dataclass(frozen=True)
 class ImportLimits:
-    """Bounds of one import, in bytes and counts. `memory` is what git may allocate while it reads the pack."""
+    """Bounds of one import, in bytes and counts. `memory` is what git may allocate while it reads the pack.
 
-    bundle: int = 512_000_000
-    blob: int = 128_000_000
+    `paths` is for the sum over the files that the commits add or change, each path counted: one file under a thousand
+    names is sent once, and read a thousand times.
+    """
+
+    bundle: int = 256_000_000
+    blob: int = 20_000_000
+    paths: int = 200_000_000
     total: int = 2_000_000_000
     commits: int = 200
     memory: int = 3_000_000_000
@@ -112,8 +117,22 @@ class Quarantine:
             )  # printed as it goes: an endless list meets its bound here
         changes = read_changes(inside.run(*_CHANGES, given=_lines(commits)).out)
         check_path_changes(changes)
+        self._check_path_sizes(inside, changes)
         links = {change.object for change in changes if change.is_link}
         check_changes(changes, targets=inside.blobs(sorted(links)))
+
+    def _check_path_sizes(self, inside: _Inside, changes: Sequence[Change]) -> None:
+        names = sorted({change.object for change in changes})
+        answer = inside.run("cat-file", "--batch-check=%(objectsize)", given=_lines(names)).text
+        sizes = dict(zip(names, map(int, answer.split()), strict=True))
+        total = sum(sizes[change.object] for change in changes)
+        if total > self._limits.paths:
+            largest = max(changes, key=lambda change: sizes[change.object])
+            raise BundleRefused(
+                f"The changed files come to {total:,} bytes over {len(changes)} paths, more than the "
+                f"{self._limits.paths:,} allowed; the largest is {largest.path.decode()}",
+                remedy="Large files that a build makes belong in .gitignore; links and copies count as well.",
+            )
 
     def _check_kind(self, inside: _Inside, tip: str) -> None:
         kind = inside.run("cat-file", "-t", tip, ok=(0, 128)).text

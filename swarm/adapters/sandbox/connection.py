@@ -15,10 +15,12 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Overdue
 from typing import Any, Protocol
 
-from swarm.domain.errors import SandboxFault
+from swarm.domain.errors import SandboxBroken, SandboxFault
 
 Reply = dict[str, Any]
 _HANDSHAKE_SECONDS = 10.0
+# The tool server answers with a few megabytes at most.
+_LINE_BYTES = 64_000_000
 
 
 class Stream(Protocol):
@@ -63,7 +65,10 @@ class Connection:
     def ask(
         self, operation: str, seconds: float, arguments: Mapping[str, object], *, lead: bytes = b""
     ) -> Reply:
-        """The result of one operation; `seconds` bounds the whole exchange. SandboxGone, or SandboxFault."""
+        """The result of one operation; `seconds` bounds the whole exchange.
+
+        SandboxBroken when the tool server says that it cannot do it; SandboxGone or SandboxFault when it says nothing.
+        """
         identity = f"{self._prefix}-{next(self._numbers)}"
         future: Future[Reply] = Future()
         with self._guard:
@@ -84,7 +89,7 @@ class Connection:
             with self._guard:
                 self._pending.pop(identity, None)
         if not reply.get("ok"):
-            raise SandboxFault(
+            raise SandboxBroken(
                 f"{operation} failed: {reply.get('error', 'no reason given')}", where=self._name
             )
         result = reply["result"]
@@ -108,15 +113,20 @@ class Connection:
             self._stream.close()
 
     def _read(self) -> None:
-        rest = b""
+        rest = bytearray()
         try:
             while data := self._stream.receive():
-                *lines, rest = (rest + data).split(b"\n")
+                first, *lines = data.split(b"\n")
+                rest += first
                 for line in lines:
-                    self._deliver(line)
+                    self._deliver(bytes(rest))
+                    rest = bytearray(line)
+                if len(rest) > _LINE_BYTES:
+                    self._fail(SandboxFault("the tool server sent a line without end", where=self._name))
+                    break
         except OSError:
             # A broken stream is an ended one; why it broke is explained below.
-            rest = b""
+            rest.clear()
         self._stream.close()
         with self._guard:
             known = self._fault
@@ -125,8 +135,8 @@ class Connection:
 
     def _deliver(self, line: bytes) -> None:
         try:
-            reply = json.loads(line)
-        except ValueError:
+            reply = clean(json.loads(line))
+        except (ValueError, RecursionError):
             return  # the tail of a line whose beginning went to a predecessor
         if isinstance(reply, dict):
             with self._guard:
@@ -141,6 +151,20 @@ class Connection:
             waiting, self._pending = self._pending, {}
         for future in waiting.values():
             future.set_exception(_copy(self._fault))
+
+
+def clean(value: Any) -> Any:
+    """A JSON value whose texts are valid Unicode: the lone surrogates of a strange file name are written as escapes.
+
+    Nothing behind this border could store or send them.
+    """
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, list):
+        return [clean(one) for one in value]
+    if isinstance(value, dict):
+        return {clean(key): clean(one) for key, one in value.items()}
+    return value
 
 
 def _copy(fault: SandboxFault) -> SandboxFault:

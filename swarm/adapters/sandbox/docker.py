@@ -16,7 +16,7 @@ from swarm.adapters.sandbox.engine import Engine, Found
 from swarm.adapters.sandbox.profile import SHARED_MEMORY, Profile, load_profile
 from swarm.adapters.sandbox.remote import RemoteSandbox
 from swarm.adapters.sandbox.sockets import AttachStream
-from swarm.domain.errors import EnvironmentFault, SandboxFault, SandboxGone
+from swarm.domain.errors import EnvironmentFault, SandboxBroken, SandboxFault, SandboxGone
 from swarm.domain.sandbox import SandboxSpec
 from swarm.ports import Sandbox
 
@@ -56,11 +56,15 @@ class DockerSandboxes:
         except SandboxGone:
             sandbox.close()
             raise
-        except SandboxFault:
+        except SandboxFault as fault:
             sandbox.close()
             # Half prepared it is of no use, and its recorded failure would come back for ever.
             self._engine.remove(identity)
-            raise
+            if not isinstance(fault, SandboxBroken):
+                raise
+            if created:  # no agent was in it yet
+                raise SandboxFault(fault.what, where=fault.where, remedy=fault.remedy) from fault
+            return self.open(spec)
         return sandbox
 
     def remove(self, name: str) -> None:

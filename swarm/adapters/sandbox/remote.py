@@ -8,7 +8,7 @@ from typing import Any
 
 from swarm.adapters.sandbox.connection import Connection
 from swarm.domain.conversation import ToolCall
-from swarm.domain.errors import SandboxFault
+from swarm.domain.errors import BundleRefused, SandboxFault
 from swarm.domain.sandbox import Command, CommandResult, SandboxSpec, ToolResult
 
 # What the tool server allows itself, and a margin: its own time-outs come first and say more.
@@ -19,6 +19,8 @@ _FILE_SECONDS = 60.0
 _SETUP_SECONDS = 600
 _OUTPUT_TAIL = 2000
 _BRANCH = "work"
+# The hub takes no more at once.
+BUNDLE_BYTES = 256_000_000
 
 log = logging.getLogger(__name__)
 
@@ -26,10 +28,13 @@ log = logging.getLogger(__name__)
 class RemoteSandbox:
     """A living sandbox; `created` tells whether it was made just now."""
 
-    def __init__(self, name: str, connection: Connection, *, created: bool) -> None:
+    def __init__(
+        self, name: str, connection: Connection, *, created: bool, bundle_limit: int = BUNDLE_BYTES
+    ) -> None:
         self._name = name
         self._connection = connection
         self._created = created
+        self._bundle_limit = bundle_limit
 
     @property
     def name(self) -> str:
@@ -94,6 +99,7 @@ class RemoteSandbox:
     def commit(self, message: str, *, call_id: str = "") -> bytes:
         """A bundle of the whole work tree as one more commit beside HEAD; empty when nothing changed.
 
+        BundleRefused when it is larger than the hub takes; SandboxBroken when the work tree cannot be exported.
         An export whose bundle did not reach the hub is part of the next one.
         """
         exported = self._ask("commit", _GIT_SECONDS, call=call_id, message=message)
@@ -117,7 +123,15 @@ class RemoteSandbox:
             piece = self._ask("bundle", _GIT_SECONDS, commit=commit, known=known, offset=len(bundle))
             data = base64.b64decode(piece["data"])
             bundle += data
-            if len(bundle) >= int(piece["size"]):
+            size = int(piece["size"])
+            if max(size, len(bundle)) > self._bundle_limit:
+                raise BundleRefused(
+                    f"The work comes to a bundle of {max(size, len(bundle)):,} bytes, more than the "
+                    f"{self._bundle_limit:,} allowed",
+                    where=self._name,
+                    remedy="Large files that a build makes belong in .gitignore.",
+                )
+            if len(bundle) >= size:
                 return bytes(bundle)
             if not data:
                 raise SandboxFault("the bundle ended before its announced size", where=self._name)
