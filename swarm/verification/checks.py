@@ -15,7 +15,12 @@ OUTPUT_LIMIT = 6_000
 JUNIT_PATH = "/tmp/swarm-junit.xml"  # noqa: S108 - a path inside a sandbox of its own, not on this machine
 UNKNOWN = -1
 
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\x1b[()][A-Z0-9]")
+# Output comes from an agent's code, and a match holds the interpreter's lock: every pattern here takes linear time (no
+# two repeats that can share text, no repeat that restarts inside itself), and numbers are of lengths that `int` takes.
+_COUNTED = 20_000
+"""Runners print their summary last: this many characters from the end are read for it."""
+_COMMAND_READ = 8_000
+_ANSI = re.compile(r"\x1b\[[0-9;?]{0,64}[A-Za-z]|\x1b\][^\x07\x1b]{0,4096}(?:\x07|\x1b\\)|\x1b[()][A-Z0-9]")
 _TEST_COMMAND = re.compile(
     r"""(?x)
     \b(pytest|py\.test|unittest|nosetests|nose2|jest|vitest|mocha|ava|ctest|rspec|phpunit)\b
@@ -25,6 +30,8 @@ _TEST_COMMAND = re.compile(
     | \b(go|cargo|mvn|gradle|\./gradlew|dotnet|swift|mix|make|just)\s+(\S+\s+)*?(test|tests|check|verify)\b
     """
 )
+_NO_REPORT = "the test run ended without its report: was it cut short by os._exit or a crash?"
+_NO_TEST = "the command passed, but no test was run: name the test files, or write tests that are collected"
 
 
 class JunitCounts(NamedTuple):
@@ -43,7 +50,20 @@ class JunitCounts(NamedTuple):
 
 def is_test_command(command: str) -> bool:
     """Whether a shell command runs tests, as far as its words tell."""
-    return bool(_TEST_COMMAND.search(command))
+    half = _COMMAND_READ // 2
+    read = command if len(command) <= _COMMAND_READ else f"{command[:half]}\n{command[-half:]}"
+    return bool(_TEST_COMMAND.search(read))
+
+
+def runs_pytest(command: str) -> bool:
+    """Whether a shell command names pytest itself as what is to run: then `pytest_env` makes it leave a report."""
+    parts = (part.split() for part in re.split(r"[;&|()\n]", command))
+    return any(
+        word.strip("\"'").rpartition("/")[2] in ("pytest", "py.test")
+        for words in parts
+        if not {"install", "add", "echo", "grep"} & set(words)
+        for word in words
+    )
 
 
 def pytest_env(junit: str = JUNIT_PATH) -> dict[str, str]:
@@ -69,8 +89,11 @@ def ruff_command(paths: Iterable[str]) -> str:
 
 
 def parse_junit(xml: bytes) -> JunitCounts | None:
-    """The counts of a JUnit report; None when it is not one. Comes from a sandbox: document types are refused."""
-    if b"<!DOCTYPE" in xml or b"<!ENTITY" in xml:
+    """The counts of a JUnit report; None when it is not one. Comes from a sandbox: document types are refused.
+
+    So are null bytes: in UTF-16, a document type would not be seen.
+    """
+    if b"<!DOCTYPE" in xml or b"<!ENTITY" in xml or b"\0" in xml:
         return None
     try:
         root = ET.fromstring(xml)  # noqa: S314 - entities, its danger, need the document type refused above
@@ -91,7 +114,7 @@ def collected_tests(command: str, output: str, junit: bytes | None = None) -> in
     A readable JUnit report wins over the output, where a test can print what it likes, unless the output is that of
     another runner: then the report was left by an earlier command.
     """
-    text = _ANSI.sub("", output)
+    text = _ANSI.sub("", _ending(output))
     printed = next((n for n in (count(text) for count in _COUNTERS) if n is not None), UNKNOWN)
     counts = parse_junit(junit) if junit else None
     if counts is None:
@@ -104,13 +127,17 @@ def collected_tests(command: str, output: str, junit: bytes | None = None) -> in
 
 
 def check_from_result(name: str, command: str, result: CommandResult, junit: bytes | None = None) -> Check:
-    """The outcome of a command as a check; a test command that ran no test has not passed."""
+    """The outcome of a command as a check; a test command that ran no test has not passed.
+
+    Neither has one that runs pytest itself and left no report at `junit`: whatever it printed, code under test can end
+    the process with any exit code before a test failed.
+    """
     tests = collected_tests(command, result.output, junit) if is_test_command(command) or junit else UNKNOWN
     passed = result.exit_code == 0 and not result.timed_out
     note = f"[stopped after {result.seconds:.0f} s: the time limit]\n" if result.timed_out else ""
-    if passed and tests == 0 and is_test_command(command):
+    if passed and (gap := _missing_evidence(command, tests, junit)):
         passed = False
-        note = "[the command passed, but no test was run: name the test files, or write tests that are collected]\n"
+        note = f"[{gap}]\n"
     return Check(
         name=name,
         command=command,
@@ -122,51 +149,64 @@ def check_from_result(name: str, command: str, result: CommandResult, junit: byt
     )
 
 
+def _missing_evidence(command: str, tests: int, junit: bytes | None) -> str:
+    """Why an exit code of zero does not show that the tests passed; empty where it does."""
+    if runs_pytest(command) and (junit is None or parse_junit(junit) is None):
+        return _NO_REPORT
+    return _NO_TEST if tests == 0 and is_test_command(command) else ""
+
+
 # --- counting
+
+
+def _ending(output: str) -> str:
+    """The last part of an output, from the beginning of a line."""
+    return output if len(output) <= _COUNTED else output[-_COUNTED:].partition("\n")[2]
 
 
 def _pytest_count(text: str) -> int | None:
     """From `=== 2 failed, 3 passed, 1 skipped in 0.1s ===`, with or without the rules."""
-    lines = re.findall(r"^(?:=+ )?((?:\d+ [a-z]+(?: [a-z]+)?,? ?)+) in [\d.]+s", text, re.MULTILINE)
+    lines = re.findall(r"^(?:=+ )?((?:\d{1,9} [a-z]+(?: [a-z]+)?,? ?)+) in [\d.]+s", text, re.MULTILINE)
     if not lines:
         return 0 if re.search(r"^(?:=+ )?no tests ran in [\d.]+s", text, re.MULTILINE) else None
-    parts = [part for line in lines for part in re.findall(r"(\d+) ([a-z]+(?: [a-z]+)?)", line)]
+    parts = [part for line in lines for part in re.findall(r"(\d{1,9}) ([a-z]+(?: [a-z]+)?)", line)]
     return sum(int(number) for number, word in parts if word in ("passed", "failed", "xfailed", "xpassed"))
 
 
 def _unittest_count(text: str) -> int | None:
-    runs = [int(n) for n in re.findall(r"^Ran (\d+) tests? in [\d.]+s", text, re.MULTILINE)]
+    runs = [int(n) for n in re.findall(r"^Ran (\d{1,9}) tests? in [\d.]+s", text, re.MULTILINE)]
     if not runs:
         return None
     return max(
         0,
-        sum(runs) - sum(int(n) for n in re.findall(r"^(?:OK|FAILED) \(.*?skipped=(\d+)", text, re.MULTILINE)),
+        sum(runs)
+        - sum(int(n) for n in re.findall(r"^(?:OK|FAILED) \(.*?skipped=(\d{1,9})", text, re.MULTILINE)),
     )
 
 
 def _node_count(text: str) -> int | None:
-    runs = [int(n) for n in re.findall(r"^(?:#|ℹ) tests (\d+)$", text, re.MULTILINE)]
-    skipped = [int(n) for n in re.findall(r"^(?:#|ℹ) skipped (\d+)$", text, re.MULTILINE)]
+    runs = [int(n) for n in re.findall(r"^(?:#|ℹ) tests (\d{1,9})$", text, re.MULTILINE)]
+    skipped = [int(n) for n in re.findall(r"^(?:#|ℹ) skipped (\d{1,9})$", text, re.MULTILINE)]
     return max(0, sum(runs) - sum(skipped)) if runs else None
 
 
 def _go_count(text: str) -> int | None:
-    cases = re.findall(r"^\s*--- (PASS|FAIL): ", text, re.MULTILINE)
+    cases = re.findall(r"^[ \t]*--- (PASS|FAIL): ", text, re.MULTILINE)
     if cases:
         return len(cases)
-    packages = re.findall(r"^(?:ok|FAIL|\?)\s+\S+\s+(.*)$", text, re.MULTILINE)
+    packages = re.findall(r"^(?:ok|FAIL|\?)[ \t]+\S+[ \t](.*)$", text, re.MULTILINE)
     return 0 if packages and all("no test files" in p or "no tests to run" in p for p in packages) else None
 
 
 def _other_count(text: str) -> int | None:
     """Jest and vitest, mocha, cargo."""
-    if totals := re.findall(r"^Tests:\s.*?(\d+) total", text, re.MULTILINE):
+    if totals := re.findall(r"^Tests:[ \t].*?\b(\d{1,9}) total", text, re.MULTILINE):
         return sum(map(int, totals))
-    if totals := re.findall(r"^\s*Tests\s+.*\((\d+)\)\s*$", text, re.MULTILINE):
+    if totals := re.findall(r"^[ \t]*Tests[ \t].*\((\d{1,9})\)[ \t]*$", text, re.MULTILINE):
         return sum(map(int, totals))
-    if cargo := re.findall(r"^test result: \w+\. (\d+) passed; (\d+) failed", text, re.MULTILINE):
+    if cargo := re.findall(r"^test result: \w+\. (\d{1,9}) passed; (\d{1,9}) failed", text, re.MULTILINE):
         return sum(int(a) + int(b) for a, b in cargo)
-    mocha = re.findall(r"^\s*(\d+) (?:passing|failing)\b", text, re.MULTILINE)
+    mocha = re.findall(r"^[ \t]*(\d{1,9}) (?:passing|failing)\b", text, re.MULTILINE)
     return sum(map(int, mocha)) if mocha else None
 
 

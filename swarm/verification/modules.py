@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from swarm.verification.annotations import normalise
 from swarm.verification.signatures import Function, decorators
 
+_PARSED_BYTES = 1_000_000
+"""Beyond it, the parser holds the interpreter's lock for seconds and takes half a gigabyte."""
 _SYNTHESISED = {"NamedTuple", "TypedDict", "BaseModel"}
 _ENUMS = {"Enum", "IntEnum", "StrEnum", "Flag", "IntFlag"}
 
@@ -37,7 +39,12 @@ class ModuleIndex:
 
 
 def parse_python(source: bytes, path: str) -> ast.Module:
-    """The syntax of a Python file. Raises SyntaxError or ValueError (null bytes); prints and runs nothing."""
+    """The syntax of a Python file. Raises SyntaxError or ValueError (null bytes); prints and runs nothing.
+
+    A file of more than 1,000,000 bytes is not looked at: a SyntaxError says so.
+    """
+    if len(source) > _PARSED_BYTES:
+        raise SyntaxError(f"too large to be checked: split it (at most {_PARSED_BYTES:,} bytes)")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an invalid escape in an agent's file is no warning of ours
         try:

@@ -19,6 +19,7 @@ _SEPARATOR = re.compile(r"^={7,}\r?$")
 _COMMENTED_JSON = re.compile(
     r"(^|/)((ts|js)config[^/]*\.json|\.vscode/.*|\.devcontainer/.*|\.eslintrc\.json)$"
 )
+_YAML_DEPTH = 200
 _TEST_DATA = re.compile(r"(^|/)(tests?|testdata|fixtures|__tests__)/")
 _LEFT_OUT = re.compile(
     r"""(?ix)^\s*(\#|//|/\*+|\*|<!--)\s*(
@@ -93,8 +94,13 @@ def _yaml_fault(source: bytes) -> tuple[int, str] | None:
     if b"{{" in source or b"{%" in source:
         return None  # a template of YAML, not YAML
     try:
-        for _ in yaml.parse(source, Loader=yaml.SafeLoader):  # events alone: tags are anybody's
-            pass
+        depth = 0
+        for event in yaml.parse(source, Loader=yaml.SafeLoader):  # events alone: tags are anybody's
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _YAML_DEPTH:  # the scanner takes quadratic time in it
+                return (
+                    event.start_mark.line + 1 if event.start_mark else 1
+                ), "it is nested too deeply to be checked"
     except yaml.MarkedYAMLError as error:
         return error.problem_mark.line + 1 if error.problem_mark else 1, error.problem or "it is no YAML"
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:

@@ -184,10 +184,10 @@ def _findings(raw: object) -> Iterator[Finding]:
 def _place(item: Mapping[str, Any]) -> tuple[str, int]:
     """File and line; `a.py:12` as the file and `12-20` as the line are read, too."""
     file = _string(_first(item, "file", "path", "location", "filename"))
-    joined = re.fullmatch(r"(.+?):(\d+)(?:[-:]\d+)?", file)
+    joined = re.fullmatch(r"(.+?):(\d{1,9})(?:[-:]\d+)?", file)
     if joined:
         file = joined[1]
-    digits = re.search(r"\d+", _string(_first(item, "line", "lines", "line_number", "start_line")))
+    digits = re.search(r"\d{1,9}", _string(_first(item, "line", "lines", "line_number", "start_line")))
     line = int(digits[0]) if digits else int(joined[2]) if joined else 0
     return file, min(line, 10_000_000)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm.verification.sources import conflict_markers, parse_findings, placeholder_findings
+from swarm.verification.sources import conflict_markers, new_stub_lines, parse_findings, placeholder_findings
 
 
 @pytest.mark.parametrize(
@@ -20,6 +22,7 @@ from swarm.verification.sources import conflict_markers, parse_findings, placeho
         ("a.json", b'{"a": 1,\n}', 2),
         ("a.toml", b"[a]\nb = \n", 2),
         ("a.yaml", b"a:\n  - b\n c: [\n", 3),
+        ("a.yaml", b"[" * 200_000, 1),
         ("a.js", b"const a = 1;\nfunction (x {\n", 2),
     ],
 )
@@ -46,6 +49,21 @@ def test_a_broken_file_is_named_with_its_line(path: str, source: bytes, line: in
 )
 def test_what_parses_or_has_no_known_format_gives_no_finding(path: str, source: bytes) -> None:
     assert parse_findings({path: source}) == ()
+
+
+def test_python_too_large_for_the_parser_is_a_finding_and_is_not_parsed() -> None:
+    (finding,) = parse_findings({"a.py": b"x = (\n" * 200_000})
+    assert finding.startswith("a.py:1: does not parse: too large to be checked: split it")
+
+
+@pytest.mark.parametrize("lead", ["", "# ", "return", "# TODO ", "/*", "<<<<<<< "])
+@pytest.mark.parametrize("piece", ["\n", " ", "=", "*", "implement "])
+def test_hostile_sources_are_searched_in_linear_time(lead: str, piece: str) -> None:
+    text = lead + piece * (200_000 // len(piece))
+    began = time.process_time()
+    conflict_markers(text)
+    new_stub_lines(text.encode())
+    assert time.process_time() - began < 5
 
 
 def test_markers_of_any_length_are_found_and_underlines_are_not() -> None:

@@ -6,10 +6,12 @@ import os
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from swarm.domain.redaction import Redactor
 from swarm.domain.sandbox import CommandResult
 from swarm.verification.checks import (
     OUTPUT_LIMIT,
@@ -19,6 +21,7 @@ from swarm.verification.checks import (
     parse_junit,
     pytest_env,
     ruff_command,
+    runs_pytest,
 )
 
 JUNIT = (
@@ -78,7 +81,15 @@ def test_junit_is_counted_by_its_cases() -> None:
 
 
 @pytest.mark.parametrize(
-    "xml", [b"", b"no xml", b"<html/>", b'<!DOCTYPE x [<!ENTITY a "b">]><testsuite/>', b"<testsuite>"]
+    "xml",
+    [
+        b"",
+        b"no xml",
+        b"<html/>",
+        b'<!DOCTYPE x [<!ENTITY a "b">]><testsuite/>',
+        b"<testsuite>",
+        '<?xml version="1.0" encoding="utf-16"?><!DOCTYPE x []><testsuite/>'.encode("utf-16"),
+    ],
 )
 def test_what_is_no_junit_report_is_none(xml: bytes) -> None:
     assert parse_junit(xml) is None
@@ -114,7 +125,7 @@ def result(output: str, exit_code: int = 0, *, timed_out: bool = False) -> Comma
 
 
 def test_a_passing_command_is_a_passed_check_with_its_count() -> None:
-    check = check_from_result("tests", "pytest", result("3 passed in 0.1s"))
+    check = check_from_result("tests", "pytest", result("3 passed in 0.1s"), JUNIT)
     assert (check.passed, check.tests, check.exit_code, check.seconds) == (True, 3, 0, 1.5)
 
 
@@ -122,6 +133,73 @@ def test_a_test_command_that_ran_no_test_has_not_passed() -> None:
     check = check_from_result("tests", "python -m unittest", result("Ran 0 tests in 0.000s\n\nOK"))
     assert not check.passed
     assert "no test was run" in check.output
+
+
+@pytest.mark.parametrize("junit", [None, b"", b"<testsuite>"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "pytest -q",
+        "cd sub && python -m pytest tests",
+        ".venv/bin/pytest",
+        "uv run pytest",
+        'bash -c "pytest"',
+    ],
+)
+def test_pytest_without_a_readable_report_has_not_passed(command: str, junit: bytes | None) -> None:
+    check = check_from_result("tests", command, result("999 passed in 0.1s"), junit)
+    assert not check.passed
+    assert check.output.startswith(
+        "[the test run ended without its report: was it cut short by os._exit or a crash?]"
+    )
+
+
+@pytest.mark.parametrize(
+    "command", ["make test", "pip install pytest && make test", "python -m unittest", "npm test"]
+)
+def test_another_runner_needs_no_report(command: str) -> None:
+    assert check_from_result("tests", command, result("Ran 2 tests in 0.1s\n\nOK")).passed
+
+
+def test_a_number_too_long_to_be_one_is_no_count() -> None:
+    assert collected_tests("run it", f"Ran {'1' * 5000} tests in 0.1s") == -1
+
+
+def test_the_summary_of_a_long_output_is_counted() -> None:
+    assert collected_tests("run it", "x" * 30_000 + "\nok\n" * 9_000 + "Ran 5 tests in 0.1s\n\nOK") == 5
+
+
+HOSTILE = {
+    "newlines": "\n",
+    "spaces": " ",
+    "escapes": "\x1b]",
+    "half escapes": "\x1b[1;",
+    "rules": "=",
+    "digits": "1",
+    "counts": "1 a ",
+    "words": "ok ",
+    "a jest line": "Tests: ",
+    "brackets": "Tests (1) ",
+    "markers": "--- ",
+    "keys": "bearer ",
+    "key headers": "-----BEGIN ",
+    "runners": "make ",
+}
+
+
+@pytest.mark.parametrize(
+    "lead", ["", "Tests:  ", "Tests ", "ok ", "\x1b]", "1 ", "OK (", "bearer ", "authorization"]
+)
+@pytest.mark.parametrize("piece", HOSTILE.values(), ids=HOSTILE.keys())
+def test_hostile_output_is_read_in_linear_time(lead: str, piece: str) -> None:
+    text = lead + piece * (200_000 // len(piece))
+    began = time.process_time()
+    for exit_code in (0, 1):
+        check_from_result("tests", "make test", result(text, exit_code))
+    is_test_command(text)
+    runs_pytest(text)
+    Redactor().clean(text)
+    assert time.process_time() - began < 5
 
 
 def test_a_test_command_whose_count_cannot_be_told_passes_by_its_exit_code() -> None:

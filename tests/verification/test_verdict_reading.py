@@ -144,6 +144,10 @@ def test_severities_have_synonyms(word: object, severity: str) -> None:
         ("just text", Finding(problem="just text")),
         ({"path": "a.py:7", "issue": "p", "fix": "f"}, Finding(file="a.py", line=7, problem="p", action="f")),
         ({"file": "a.py", "line": "12-20", "message": "p"}, Finding(file="a.py", line=12, problem="p")),
+        (
+            {"file": "a.py", "line": "9" * 5000, "message": "p"},
+            Finding(file="a.py", line=10_000_000, problem="p"),
+        ),
         ({"file": "a.py", "line": None, "action": "f"}, Finding(file="a.py", problem="f", action="f")),
     ],
 )
