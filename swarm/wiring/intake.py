@@ -13,7 +13,7 @@ from swarm.adapters.sandbox.image import ensure_image
 from swarm.adapters.state import new_run_id
 from swarm.config.assets import assets_root
 from swarm.config.repository import RepositorySettings, repository_settings
-from swarm.config.settings import Settings, load_settings
+from swarm.config.settings import REPLAY, Settings, load_settings
 from swarm.domain.errors import ReplayFault, UsageFault
 from swarm.domain.goal import Goal, Strategy
 from swarm.domain.plan import Plan
@@ -145,7 +145,8 @@ def _ready(
     """The repository to work for and the commit to start from, made where they are missing."""
     if repository is None:
         around = UserRepository.around(Path.cwd())
-        if around is not None:
+        replayed = (request.model or "").startswith(REPLAY)
+        if around is not None and not replayed:
             tell(
                 f"You are inside the repository {around}; a new one is made. For that one, use --repo {around}."
             )
