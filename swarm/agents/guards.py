@@ -75,6 +75,10 @@ REPEATED = (
 TURNS_LEFT = (
     "Note: {count} turns are left. Bring the work to a state that passes its checks and call `finish`."
 )
+HELD_BACK = (
+    "Not finished yet: a command of this turn ended with exit code {code}. Look at its output; mend what is wrong, or "
+    "call `finish` again if the work is right as it is."
+)
 REFUSED = "Note: your work tree can't be taken as it is: {reason} Mend that; nothing since then is safe until you do."
 CUT_OFF = (
     "Your answer was cut off at the output limit before it was complete. Write large files in several calls."

@@ -69,6 +69,7 @@ class AgentLoop:
         self._changed: tuple[str, ...] = ()
         self._why = ""
         self._refused = ""
+        self._held = False
 
     async def run(self) -> AgentResult:
         """Turns until an end is reached."""
@@ -95,7 +96,8 @@ class AgentLoop:
         texts = {result.call_id: result.text for result in done.results}
         end = None
         if finish is not None:
-            texts[finish.id], end = await self._finish(finish.call)
+            held = self._held_back(done.results)
+            texts[finish.id], end = (held, None) if held else await self._finish(finish.call)
         self._answer(calls, texts)
         return end or self._stuck(calls, done.results)
 
@@ -125,6 +127,15 @@ class AgentLoop:
         if any(result.changed for result in done.results):
             self._unsaved += tuple(p for p in calls if not guards.unknown_tool(p.call))
         return done
+
+    def _held_back(self, results: tuple[ToolResult, ...]) -> str:
+        """Why a `finish` waits a turn: a command beside it failed, unseen by its agent. Never twice on end."""
+        failed = next((r for r in results if r.name == "run" and r.data.get("exit_code", 0) != 0), None)
+        if failed is None or self._held:
+            self._held = False
+            return ""
+        self._held = True
+        return guards.HELD_BACK.format(code=failed.data["exit_code"])
 
     async def _finish(self, call: ToolCall) -> tuple[str, AgentEnd | None]:
         report, error = guards.finish_report(call)

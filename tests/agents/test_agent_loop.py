@@ -223,3 +223,16 @@ async def test_an_unknown_tool_beside_writing_does_not_stand_in_the_way_of_savin
     result = await run(world, [mixed, turn(("list_files", {})), turn(finish())])
     assert result.end is AgentEnd.FINISHED
     assert world.hub.paths(result.commit) == ("a.py",)
+
+
+async def test_finish_beside_a_command_that_failed_waits_until_its_agent_has_seen_that(world: World) -> None:
+    early = turn(write("a.py", "A = 1\n"), ("run", {"command": "exit 3"}), finish())
+    examined: list[int] = []
+
+    async def gates(saved: Saved, number: int) -> Examined:
+        examined.append(number)
+        return Examined()
+
+    result = await run(world, [early, turn(("run", {"command": "exit 3"}), finish())], gates)
+    assert (result.end, result.turns, examined) == (AgentEnd.FINISHED, 2, [1])
+    assert "exit code 3" in answers(world)[-1]
