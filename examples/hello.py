@@ -15,7 +15,6 @@ import tempfile
 from pathlib import Path
 
 from swarm.adapters.clock import SystemClock
-from swarm.adapters.durable.gate import StopGate
 from swarm.adapters.fakes.durable import DirectDurable
 from swarm.adapters.fakes.model import ScriptedModel
 from swarm.adapters.fakes.sandbox import LocalSandboxes
@@ -99,7 +98,6 @@ async def main() -> None:
             repository=repository,
             events=Printed(),
             clock=clock,
-            gate=StopGate(),
             models={role.value: "scripted" for role in Role},
             skill=lambda role: f"You are a {role}.",
             elapsed=clock.monotonic,

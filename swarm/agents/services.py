@@ -8,7 +8,7 @@ from typing import Any
 
 from swarm.agents.workspace import Workspaces
 from swarm.domain.events import Event, EventKind
-from swarm.ports import Clock, Events, Gate, Hub, Model, Repository
+from swarm.ports import Clock, Events, Hub, Model, Repository
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,6 @@ class Services:
     repository: Repository
     events: Events
     clock: Clock
-    gate: Gate
     models: Mapping[str, str]
     skill: Callable[[str], str]
     elapsed: Callable[[], float]

@@ -14,7 +14,6 @@ class MergeHow(StrEnum):
     """How a branch came into the integrated tree."""
 
     CLEAN = "clean"
-    UNCHANGED = "unchanged"
     INTEGRATOR = "integrator"
 
 

@@ -77,7 +77,6 @@ def assemble(
         repository=repository,
         events=events,
         clock=clock,
-        gate=gate,
         models={role.value: settings.model_for(role.value) for role in Role},
         skill=lambda role: skill(role, custom=settings.skills).text,
         elapsed=lambda: elapsed_before + clock.monotonic() - started,

@@ -84,7 +84,6 @@ class World:
             repository=self.repository,
             events=self.heard,
             clock=clock,
-            gate=self.gate,
             models={role.value: "scripted" for role in Role},
             skill=lambda role: f"You are a {role}.",
             elapsed=clock.monotonic,
