@@ -170,7 +170,7 @@ class TaskRun:
 
     async def _finished(self, report: TaskReport) -> Nothing:
         kind: EventKind = "task.finished" if report.status is TaskStatus.DONE else "task.failed"
-        text = report.why or f"{report.turns} turns, {report.seconds:.0f} s"
+        text = report.why or f"{report.turns} turn{'' if report.turns == 1 else 's'}, {report.seconds:.0f} s"
         self._services.say(
             kind, task=report.task, text=text, role=report.role, turns=report.turns, seconds=report.seconds
         )
