@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from swarm.domain.errors import PlanFault, StopFault, SwarmError
-from swarm.domain.report import RunReport, RunStatus, TaskReport, TaskStatus
+from swarm.domain.report import RunReport, RunStatus, TaskReport, TaskStatus, next_step
 
 if TYPE_CHECKING:
     from swarm.cli.progress import Progress, TaskProgress
@@ -60,7 +60,7 @@ def so_far(record: RunRecord, seen: Progress) -> RunReport:
         threshold=record.goal.limits.threshold,
         tasks=_tasks(seen),
         totals=total,
-        cached_share=total.cached_tokens / total.input_tokens if total.input_tokens else 0.0,
+        cached_share=total.cached_share,
         resumes=record.resumes,
         problems=(record.detail,) if record.detail else (),
         next_step=next_step(record.run, record.status),
@@ -70,17 +70,6 @@ def so_far(record: RunRecord, seen: Progress) -> RunReport:
 def with_tasks(report: RunReport, seen: Progress) -> RunReport:
     """The report with its tasks as the events tell them, where it has none: a run that stopped on the way."""
     return report if report.tasks else report.model_copy(update={"tasks": _tasks(seen)})
-
-
-def next_step(run: str, status: RunStatus) -> str:
-    """The command that goes on from here; empty where nothing does."""
-    if status is RunStatus.RUNNING:
-        return f"swarm logs {run} -f"
-    if status is RunStatus.BUDGET:
-        return f"swarm resume {run} --budget-tokens N"
-    if status.resumable:
-        return f"swarm resume {run}"
-    return f"swarm apply {run}" if status is RunStatus.ACCEPTED else ""
 
 
 def _tasks(seen: Progress) -> tuple[TaskReport, ...]:

@@ -172,9 +172,9 @@ def register(app: typer.Typer) -> None:
 
 
 def _report(backend: Backend, run_id: str) -> RunReport:
-    from swarm.cli.outcome import next_step, so_far, with_tasks
+    from swarm.cli.outcome import so_far, with_tasks
     from swarm.cli.progress import fold
-    from swarm.domain.report import RunStatus
+    from swarm.domain.report import RunStatus, next_step
 
     record = backend.store.record(run_id)
     report = backend.store.report(record.run)

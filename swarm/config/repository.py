@@ -20,8 +20,6 @@ from swarm.domain.base import Value
 from swarm.domain.errors import UsageFault
 from swarm.domain.ids import slug
 
-FILE_NAME = "swarm.toml"
-
 
 class Checks(Value):
     """`[checks]`: commands that exit 0 on a good tree, and commands that prepare a fresh sandbox."""

@@ -58,6 +58,11 @@ class Usage(Value):
         """Input and output together: what budgets count."""
         return self.input_tokens + self.output_tokens
 
+    @property
+    def cached_share(self) -> float:
+        """The share of the input that came from the cache, 0 to 1."""
+        return self.cached_tokens / self.input_tokens if self.input_tokens else 0.0
+
     def __add__(self, other: Usage) -> Usage:
         return Usage(
             calls=self.calls + other.calls,

@@ -62,6 +62,17 @@ _RESUMABLE = {
 }
 
 
+def next_step(run: str, status: RunStatus, option: str = "") -> str:
+    """The command that goes on from a status; empty where nothing does. `option` raises the budget that was reached."""
+    if status is RunStatus.RUNNING:
+        return f"swarm logs {run} -f"
+    if status is RunStatus.BUDGET:
+        return f"swarm resume {run} {option or '--budget-tokens N'}"
+    if status.resumable:
+        return f"swarm resume {run}"
+    return f"swarm apply {run}" if status is RunStatus.ACCEPTED else ""
+
+
 class TaskStatus(StrEnum):
     """Where a task stands."""
 

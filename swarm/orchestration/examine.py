@@ -96,13 +96,15 @@ class Examiner:
         """The paths that a branch added or changed, and what their texts show without being run."""
         task = given.plan.task(given.task)
         provided = [c.id for c in given.plan.contracts if c.id in task.provides]
+        hub = self._services.hub
         standing = self._standing(given.base, given.commit)
+        sources = hub.read_many(given.commit, standing)
         ownership = ownership_findings(given.plan, task, given.changed) if given.ownership else ()
         return standing, [
             _static("owned paths", ownership),
-            _static("parses", self._parse(given.commit, standing)),
+            _static("parses", parse_findings(sources)),
             _static("contracts", self._contracts(given.commit, provided, given.plan)),
-            _static("placeholders", self._placeholders(given.base, given.commit, standing)),
+            _static("placeholders", placeholder_findings(hub.read_many(given.base, standing), sources)),
         ]
 
     def _tree_texts(self, given: CheckGiven) -> tuple[tuple[str, ...], list[Check]]:
@@ -110,20 +112,13 @@ class Examiner:
         standing = self._standing(given.base, given.commit)
         contracts = [c.id for c in given.plan.contracts]
         return standing, [
-            _static("parses", self._parse(given.commit, standing)),
+            _static("parses", parse_findings(self._services.hub.read_many(given.commit, standing))),
             _static("contracts", self._contracts(given.commit, contracts, given.plan)),
         ]
 
     def _standing(self, base: str, commit: str) -> tuple[str, ...]:
         """The paths that a commit added or changed, deleted ones left out."""
         return tuple(path for letter, path in self._services.hub.changed(base, commit) if letter != "D")
-
-    def _parse(self, commit: str, changed: Sequence[str]) -> tuple[str, ...]:
-        return parse_findings(self._services.hub.read_many(commit, changed))
-
-    def _placeholders(self, base: str, commit: str, paths: Sequence[str]) -> tuple[str, ...]:
-        hub = self._services.hub
-        return placeholder_findings(hub.read_many(base, paths), hub.read_many(commit, paths))
 
     def _contracts(self, commit: str, ids: Sequence[str], plan: Plan) -> tuple[str, ...]:
         contracts = [plan.contract(name) for name in ids]

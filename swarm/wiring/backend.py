@@ -16,7 +16,7 @@ from swarm.domain.requests import Prerequisite, ResumeOverrides, RunRequest
 from swarm.wiring import doctor, exercise, planning, upkeep
 from swarm.wiring.assembly import Listener
 from swarm.wiring.execution import execute
-from swarm.wiring.intake import make_record, run_settings
+from swarm.wiring.intake import make_record, run_settings, unheard
 
 Tell = Callable[[str], None]
 
@@ -35,7 +35,7 @@ class Backend:
 
     def prepare(self, request: RunRequest, tell: Tell | None = None) -> RunRecord:
         """Validates a request and makes the run's folder; nothing is started."""
-        return make_record(self._settings, request, self._store, tell or _silent)
+        return make_record(self._settings, request, self._store, tell or unheard)
 
     async def execute(
         self,
@@ -118,7 +118,3 @@ class Backend:
         return await exercise.exercise(
             self._store, self._store.record(run), asset("examples", "exercises"), listener
         )
-
-
-def _silent(text: str) -> None:
-    """Where nobody listens."""

@@ -57,7 +57,7 @@ def run_settings(settings: Settings, record: RunRecord) -> Settings:
         trust_repo=record.trust_repo,
     )
     repository = UserRepository.open(Path(record.goal.repository))
-    target = _target_settings(repository, record.goal.base, request, _unheard)
+    target = _target_settings(repository, record.goal.base, request, unheard)
     return settings_for(settings, request, target, endpoint=record.endpoint)
 
 
@@ -65,7 +65,7 @@ def planning_settings(settings: Settings, request: RunRequest) -> Settings:
     """The settings for planning alone."""
     repository = UserRepository.open(Path(request.repo)) if request.repo is not None else None
     base = _base(repository, request.base) if repository else ""
-    return settings_for(settings, request, _target_settings(repository, base, request, _unheard))
+    return settings_for(settings, request, _target_settings(repository, base, request, unheard))
 
 
 def make_record(settings: Settings, request: RunRequest, store: RunStore, tell: Tell) -> RunRecord:
@@ -244,8 +244,8 @@ def check_record(request: RunRequest) -> None:
         pass
 
 
-def _unheard(text: str) -> None:
-    """Where what is worth telling was told at the start."""
+def unheard(text: str) -> None:
+    """Where nobody listens, or what is worth telling was told before."""
 
 
 def _new_folder(request: RunRequest, text: str) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from swarm.domain.conversation import Usage
 from swarm.domain.errors import BudgetFault, CancelFault, InterruptFault, StopFault, SwarmError, WaitingFault
-from swarm.domain.report import Outcome, RunRecord, RunReport, RunStatus
+from swarm.domain.report import Outcome, RunRecord, RunReport, RunStatus, next_step
 
 _STATUS: tuple[tuple[type[SwarmError], RunStatus], ...] = (
     (BudgetFault, RunStatus.BUDGET),
@@ -41,7 +41,7 @@ def finished(record: RunRecord, outcome: Outcome, *, repeated: int) -> RunReport
         estimates=outcome.estimates,
         phases=outcome.phases,
         totals=totals,
-        cached_share=_share(totals),
+        cached_share=round(totals.cached_share, 4),
         resumes=record.resumes,
         repeated_calls=repeated,
         replay_drift=sum(task.drift for task in outcome.tasks),
@@ -66,7 +66,7 @@ def stopped(
         head=head,
         threshold=record.goal.limits.threshold,
         totals=spent,
-        cached_share=_share(spent),
+        cached_share=round(spent.cached_share, 4),
         resumes=record.resumes,
         repeated_calls=repeated,
         problems=(str(reason),),
@@ -74,15 +74,6 @@ def stopped(
     )
 
 
-def _share(usage: Usage) -> float:
-    return round(usage.cached_tokens / usage.input_tokens, 4) if usage.input_tokens else 0.0
-
-
 def _next_step(run: str, status: RunStatus, option: str = "") -> str:
-    if status is RunStatus.BUDGET:
-        return f"swarm resume {run} {option or '--budget-tokens N'}"
-    if status.resumable:
-        return f"swarm resume {run}"
-    if status is RunStatus.REJECTED:
-        return f"swarm diff {run}"
-    return f"swarm apply {run}" if status is RunStatus.ACCEPTED else f"swarm show {run}"
+    looked_at = f"swarm diff {run}" if status is RunStatus.REJECTED else f"swarm show {run}"
+    return next_step(run, status, option) or looked_at
