@@ -17,9 +17,14 @@ from swarm.cli.session import complain, say, session_of
 from swarm.domain.errors import InterruptFault, UsageFault
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from typing import Any
+
     from swarm.domain.goal import Strategy
     from swarm.domain.report import RunReport
     from swarm.domain.requests import RunRequest
+
+_TURN_SECONDS = 0.2
 
 Goal = Annotated[str, typer.Argument(metavar="GOAL", help="Text, `-` for standard input, or `@file`.")]
 Repo = Annotated[
@@ -186,7 +191,7 @@ def plan(
     backend = session_of(ctx).backend()
     # Progress goes to standard error: standard output is the plan.
     try:
-        yaml_text = asyncio.run(backend.plan_only(request, PlainView(sys.stderr).on_event))
+        yaml_text = asyncio.run(_interruptible(backend.plan_only(request, PlainView(sys.stderr).on_event)))
     except KeyboardInterrupt as error:
         raise InterruptFault("The planning was interrupted; no plan was made") from error
     if out:
@@ -233,6 +238,20 @@ def register(app: typer.Typer) -> None:
         plan
     )
     app.command(epilog="Example: swarm resume url-shortener-1a2b --budget-tokens 4000000")(resume)
+
+
+async def _interruptible(work: Coroutine[Any, Any, str]) -> str:
+    """Awaits work in a loop that turns: a signal just before the loop sleeps is noticed only when it wakes again."""
+
+    async def turn() -> None:
+        while True:
+            await asyncio.sleep(_TURN_SECONDS)
+
+    turning = asyncio.create_task(turn())
+    try:
+        return await work
+    finally:
+        turning.cancel()
 
 
 def _strategy(solo: bool, swarm: bool) -> Strategy | None:
