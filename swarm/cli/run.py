@@ -244,7 +244,7 @@ async def _interruptible(work: Coroutine[Any, Any, str]) -> str:
     """Awaits work in a loop that turns: a signal just before the loop sleeps is noticed only when it wakes again."""
 
     async def turn() -> None:
-        while True:
+        while True:  # noqa: ASYNC110 - it waits for nothing: it only makes the loop turn
             await asyncio.sleep(_TURN_SECONDS)
 
     turning = asyncio.create_task(turn())
